@@ -1,0 +1,1 @@
+"""What the application does; no Qt, no SQL, no neural library."""

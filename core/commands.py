@@ -1,0 +1,292 @@
+"""What a worker can be asked, and what it answers: requests and results as values.
+
+One line of JSON each way: `{"id": 7, "command": "read-page", "arguments": {...}}` on stdin, events on stdout:
+
+    {"id": 7, "event": "progress", ...Progress}
+    {"id": 7, "event": "result", "result": {...}}
+    {"id": 7, "event": "error", "error": {"kind", "what", "why", "do", "details"}}      kind: "user" or "internal"
+    {"id": 7, "event": "stopped"}
+
+`{"id": 7, "command": "stop"}` stops request 7. A secret travels beside the arguments ("secret") and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import ClassVar
+
+from crosslens.models import FitProgress
+from crosslens.relational import (
+    ColumnInfo,
+    ColumnProfile,
+    ConnectionSpec,
+    JoinFacts,
+    JoinProposal,
+    QuerySpec,
+    TableInfo,
+    TableRef,
+)
+from crosslens.schema import FieldSchema
+
+from .display import HeatMap, Waterfall
+
+
+class Phase(StrEnum):
+    """What a job is at."""
+
+    CONNECTING = "connecting"
+    READING = "reading"
+    ENCODING = "encoding"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    EXPLAINING = "explaining"
+    WRITING = "writing"
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """A moment of a job. `fraction` of the whole phase in 0..1 or None; `fit` while a model trains."""
+
+    phase: Phase
+    fraction: float | None = None
+    message: str = ""
+    rows: int | None = None
+    rows_per_second: float | None = None
+    seconds_left: float | None = None
+    run: str = ""
+    model: str = ""
+    fit: FitProgress | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenSource:
+    """List the tables of a database. Result: SourceOverview."""
+
+    command: ClassVar[str] = "open-source"
+    connection: ConnectionSpec
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOverview:
+    """The tables of a database and what keeps it safe (`read_only` is the badge's sentence)."""
+
+    connection: ConnectionSpec
+    read_only: str
+    tables: tuple[TableInfo, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ReadPage:
+    """Read the next rows of a table. Result: PageRead."""
+
+    command: ClassVar[str] = "read-page"
+    connection: ConnectionSpec
+    table: TableRef
+    after: tuple[str | int | float | bool | None, ...] | None = None
+    rows: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class PageRead:
+    """Rows as display values; None is NULL; `anchor` starts the next page, None at the end."""
+
+    columns: tuple[ColumnInfo, ...]
+    rows: tuple[tuple[str | int | float | bool | None, ...], ...]
+    anchor: tuple[str | int | float | bool | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ProposeQuery:
+    """Propose joins for a base table and measure them. Result: QueryProposal."""
+
+    command: ClassVar[str] = "propose-query"
+    connection: ConnectionSpec
+    base: TableRef
+
+
+@dataclass(frozen=True, slots=True)
+class QueryProposal:
+    """Joins that keys suggest, each with its facts, and the query that takes all the harmless ones."""
+
+    query: QuerySpec
+    proposals: tuple[JoinProposal, ...]
+    facts: tuple[JoinFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PrepareFields:
+    """Profile the columns of a query and suggest kinds and roles. Result: Preparation."""
+
+    command: ClassVar[str] = "prepare-fields"
+    connection: ConnectionSpec
+    query: QuerySpec
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something the user should know before training. `severity`: "stop", "warn" or "note"."""
+
+    severity: str
+    message: str
+    columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Preparation:
+    """Fields with suggested meaning, their profiles in the same order, and what to look out for."""
+
+    query: QuerySpec
+    fields: FieldSchema
+    profiles: tuple[ColumnProfile, ...]
+    rows: int
+    findings: tuple[Finding, ...]
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
+class MakeSample:
+    """Write the synthetic shop. Result: SampleMade."""
+
+    command: ClassVar[str] = "make-sample"
+    path: Path
+    rows: int = 40_000
+    seed: int = 7
+    preset: str = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleMade:
+    """The database, the truth beside it, and a recipe that reads it."""
+
+    database: Path
+    truth: Path
+    recipe: str
+
+
+@dataclass(frozen=True, slots=True)
+class Train:
+    """Extract, encode, train, evaluate and explain every model of a recipe (TOML). Result: Trained.
+
+    `run_ids` name the new runs (one per model; made up when empty); `resume` continues an interrupted run instead.
+    """
+
+    command: ClassVar[str] = "train"
+    project: Path
+    recipe: str
+    run_ids: tuple[str, ...] = ()
+    resume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """The finished (or stopped-and-kept) runs, in the order of the recipe."""
+
+    runs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRow:
+    """Explain one row of a run's test part; `changes` sets fields to other raw values ("" is missing).
+
+    Result: RowExplained.
+    """
+
+    command: ClassVar[str] = "explain-row"
+    project: Path
+    run: str
+    row: int
+    changes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RowField:
+    """A field of one row: its value as text (None is missing) and its share of the logit.
+
+    `choices` are the most frequent values the model knows, for what-if editing.
+    """
+
+    name: str
+    value: str | None
+    contribution: float
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RowExplained:
+    """Prediction and contributions of a row, and the prediction before `changes`."""
+
+    row: int
+    probability: float
+    original_probability: float
+    label: float | None
+    fields: tuple[RowField, ...]
+    waterfall: Waterfall
+
+
+@dataclass(frozen=True, slots=True)
+class MakeValueTable:
+    """Cross two fields of a run's test part: support, observed and predicted rate per pair of values.
+
+    Result: ValueTableMade.
+    """
+
+    command: ClassVar[str] = "value-table"
+    project: Path
+    run: str
+    first: str
+    second: str
+
+
+@dataclass(frozen=True, slots=True)
+class ValueTableMade:
+    """Observed rate, predicted rate, and the pair's mean second difference in logits, each value by value."""
+
+    observed: HeatMap
+    predicted: HeatMap
+    effect: HeatMap
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """Predict every row of the run's query on `source` (default: the run's own), into a CSV or Parquet file.
+
+    Result: Scored.
+    """
+
+    command: ClassVar[str] = "score"
+    project: Path
+    run: str
+    output: Path
+    source: ConnectionSpec | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Where the predictions are."""
+
+    output: Path
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class MakeReport:
+    """Write the report of some runs as one HTML file and as report.json (for the PDF). Result: ReportMade."""
+
+    command: ClassVar[str] = "report"
+    project: Path
+    runs: tuple[str, ...]
+    output: Path
+    title: str = ""
+    notes: str = ""
+    sections: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReportMade:
+    """The HTML file, and the same report as a document (`core.report.ReportDocument`) in JSON."""
+
+    html: Path
+    document: Path

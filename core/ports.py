@@ -1,0 +1,175 @@
+"""What jobs need of the world, as protocols. `main.py` plugs the rooms `db` and `plugins` in; tests plug in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from crosslens.models import ModelSpec
+from crosslens.relational import (
+    ColumnInfo,
+    ColumnProfile,
+    ColumnRef,
+    ConnectionSpec,
+    JoinFacts,
+    JoinProposal,
+    JoinSpec,
+    Page,
+    QuerySpec,
+    Snapshot,
+    TableInfo,
+    TableRef,
+)
+from crosslens.runs import RunRecord, StoredConnection, StoredPreparation
+
+
+class RowSource(Protocol):
+    """An open, read-only database."""
+
+    @property
+    def read_only(self) -> str:
+        """Return what enforces read-only access, for the badge, or an empty string where nothing does."""
+
+    def tables(self) -> tuple[TableInfo, ...]:
+        """Return every table and view with columns and keys; SourceError if there are none."""
+
+    def table(self, ref: TableRef) -> TableInfo:
+        """Return one table; QueryError if it is gone."""
+
+    def propose_joins(self, base: TableRef) -> tuple[JoinProposal, ...]:
+        """Return joins along foreign keys, breadth first, parents before children.
+
+        LOOKUP for keys the base (or a lookup of it) holds, EXISTS for tables that refer to it.
+        """
+
+    def columns(self, query: QuerySpec) -> tuple[tuple[ColumnRef, ColumnInfo], ...]:
+        """Return every column the base and the joins of `query` offer, whether selected or not."""
+
+    def sql(self, query: QuerySpec) -> str:
+        """Return the Select as it is sent, with values rendered for reading."""
+
+    def count(self, query: QuerySpec) -> int:
+        """Return how many rows the query has."""
+
+    def join_facts(self, query: QuerySpec, join: JoinSpec) -> JoinFacts:
+        """Measure what `join` would do to `query` (whose joins come before it)."""
+
+    def page(self, table: TableRef, *, after: tuple[Any, ...] | None = None, rows: int = 200) -> Page:
+        """Return the next rows of a table in key order, without counting."""
+
+    def profile(
+        self, query: QuerySpec, *, should_stop: Callable[[], bool] = lambda: False
+    ) -> tuple[ColumnProfile, ...]:
+        """Return one profile per column of the query, in its order, from at most some 100,000 rows."""
+
+    def extract(
+        self,
+        query: QuerySpec,
+        folder: Path,
+        *,
+        progress: Callable[[int, int, float], None] = lambda rows, total, seconds: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> Snapshot:
+        """Stream the rows into `folder` (reused when query and source are unchanged); Stopped leaves nothing behind."""
+
+    def close(self) -> None:
+        """Let the database go."""
+
+
+class Sources(Protocol):
+    """Opens databases, and writes new ones (the sample, exports)."""
+
+    def open(self, connection: ConnectionSpec) -> AbstractContextManager[RowSource]:
+        """Open read-only; SourceError says what is wrong."""
+
+    def write_new(self, path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
+        """Write a new SQLite database with keys and indexes; StorageError if it exists or the disk is full."""
+
+
+class ProjectStore(Protocol):
+    """The memory of one project: everything but bulk data."""
+
+    @property
+    def folder(self) -> Path:
+        """Return the project folder."""
+
+    @property
+    def read_only(self) -> bool:
+        """Whether the project is from a newer Crosslens and may only be looked at."""
+
+    def connections(self) -> tuple[StoredConnection, ...]:
+        """Return saved connections, most recently used first."""
+
+    def save_connection(self, connection: StoredConnection) -> None:
+        """Insert or update by id."""
+
+    def preparations(self) -> tuple[StoredPreparation, ...]:
+        """Return saved preparations, most recently changed first."""
+
+    def save_preparation(self, preparation: StoredPreparation) -> None:
+        """Insert or update by id."""
+
+    def runs(self, *, deleted: bool = False) -> tuple[RunRecord, ...]:
+        """Return runs, newest first; those "running" without a live worker come back as INTERRUPTED."""
+
+    def run(self, run_id: str) -> RunRecord:
+        """Return one run; ProjectError if there is none."""
+
+    def save_run(self, run: RunRecord) -> None:
+        """Insert or update by id."""
+
+    def run_folder(self, run_id: str) -> Path:
+        """Return the folder of a run, made if needed."""
+
+    @property
+    def data_folder(self) -> Path:
+        """Return the folder of snapshots and encoded arrays, made if needed."""
+
+    def setting(self, name: str, default: str = "") -> str:
+        """Return a remembered text."""
+
+    def save_setting(self, name: str, value: str) -> None:
+        """Remember a text."""
+
+    def close(self) -> None:
+        """Let the project go (and its lock, if this process holds it)."""
+
+
+class Projects(Protocol):
+    """Opens and makes project folders."""
+
+    def open(self, folder: Path, *, create: bool = False, lock: bool = False) -> ProjectStore:
+        """Open a project; `lock` is for windows, workers share. ProjectError says what is wrong."""
+
+
+class PluginHost(Protocol):
+    """The models at hand."""
+
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Return every model that could be loaded, built-in ones first."""
+
+    def model(self, model_id: str) -> ModelSpec:
+        """Return one model; PluginError if there is none of that id."""
+
+    def problems(self) -> tuple[PluginProblem, ...]:
+        """Return what could not be loaded, and why."""
+
+
+class PluginProblem(Protocol):
+    """A plugin that could not be loaded."""
+
+    @property
+    def name(self) -> str:
+        """Return the plugin's name."""
+
+    @property
+    def message(self) -> str:
+        """Return one sentence."""
+
+    @property
+    def details(self) -> str:
+        """Return the traceback, or an empty string."""

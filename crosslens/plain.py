@@ -1,0 +1,37 @@
+"""Frozen dataclasses to and from what JSON and TOML know, strictly: unknown keys are errors with their path."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePath
+from typing import Any, TypeVar
+
+import cattrs
+from cattrs.preconf.json import make_converter
+from cattrs.strategies import configure_tagged_union
+
+from .errors import DataError
+
+T = TypeVar("T")
+
+_CONVERTER = make_converter(forbid_extra_keys=True, omit_if_default=True)
+_CONVERTER.register_unstructure_hook(PurePath, str)
+_CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
+
+
+def tag_union(union: Any) -> None:
+    """Let values of a union of dataclasses travel with the name of their class under "kind"."""
+    configure_tagged_union(union, _CONVERTER, tag_name="kind")
+
+
+def to_plain(value: Any) -> Any:
+    """Return dicts, lists, strings and numbers; entries equal to their default are left out."""
+    return _CONVERTER.unstructure(value)
+
+
+def from_plain(kind: type[T], plain: Any) -> T:
+    """Return a `kind` made from plain data. DataError lists every problem with its path in `facts["problems"]`."""
+    try:
+        return _CONVERTER.structure(plain, kind)
+    except Exception as error:  # cattrs gathers the errors of all hooks, whatever their type
+        problems = cattrs.transform_error(error)
+        raise DataError(f"Not a valid {kind.__name__}: {'; '.join(problems)}", problems=problems) from error

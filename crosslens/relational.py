@@ -1,0 +1,237 @@
+"""Where rows come from: connections, tables, joins, queries, and what was found in them.
+
+A *source* in a query is the base table (under its own name) or a join (under the join's name); columns are addressed
+as (source, column), so names may contain dots, quotes, spaces and any script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionSpec:
+    """How to reach a database. `secret` never appears in repr, equality, recipes, projects or logs.
+
+    `database` is a file path for SQLite, the database name for servers.
+    """
+
+    dialect: str
+    database: str
+    host: str = ""
+    port: int = 0
+    username: str = ""
+    options: Mapping[str, str] = field(default_factory=dict)
+    secret: str | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class TableRef:
+    """A table or view, as the database names it."""
+
+    name: str
+    schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ColumnRef:
+    """A column of one source of a query. `EXISTS` as column is the 0/1 flag of a join of kind EXISTS."""
+
+    source: str
+    column: str
+
+    EXISTS = "*exists"
+
+    def __str__(self) -> str:
+        return self.source if self.column == ColumnRef.EXISTS else f"{self.source}.{self.column}"
+
+
+class ColumnType(StrEnum):
+    """The logical type of a column, whatever the database calls it."""
+
+    INTEGER = "integer"
+    FLOAT = "float"
+    DECIMAL = "decimal"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    DATE = "date"
+    TIMESTAMP = "timestamp"
+    BINARY = "binary"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnInfo:
+    """A column as reflected. `database_type` is the database's own word for the type."""
+
+    name: str
+    type: ColumnType
+    database_type: str = ""
+    nullable: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ForeignKey:
+    """`columns` of this table refer to `target_columns` of `target`; compound keys have several."""
+
+    columns: tuple[str, ...]
+    target: TableRef
+    target_columns: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TableInfo:
+    """A table as reflected. `rows` is None until counted; `is_view` tables have no keys."""
+
+    ref: TableRef
+    columns: tuple[ColumnInfo, ...]
+    primary_key: tuple[str, ...] = ()
+    foreign_keys: tuple[ForeignKey, ...] = ()
+    unique_keys: tuple[tuple[str, ...], ...] = ()
+    is_view: bool = False
+    rows: int | None = None
+    rows_are_estimated: bool = False
+
+    def column(self, name: str) -> ColumnInfo:
+        """Return the column of that name; KeyError if there is none."""
+        for column in self.columns:
+            if column.name == name:
+                return column
+        raise KeyError(name)
+
+
+class JoinKind(StrEnum):
+    """LOOKUP adds the columns of at most one row; EXISTS adds a 0/1 flag. Neither multiplies the rows of the base."""
+
+    LOOKUP = "lookup"
+    EXISTS = "exists"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinSpec:
+    """Join `table` under `name`; `on` pairs a column of an earlier source with a column of `table`."""
+
+    name: str
+    table: TableRef
+    on: tuple[tuple[ColumnRef, str], ...]
+    kind: JoinKind = JoinKind.LOOKUP
+
+
+class Comparison(StrEnum):
+    """Operators of a filter."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    LESS = "<"
+    LESS_EQUAL = "<="
+    GREATER = ">"
+    GREATER_EQUAL = ">="
+    IS_NULL = "is null"
+    NOT_NULL = "is not null"
+
+
+@dataclass(frozen=True, slots=True)
+class FilterSpec:
+    """Keep rows where `column operator value`; the value is always bound, never rendered into SQL."""
+
+    column: ColumnRef
+    operator: Comparison
+    value: str | int | float | bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class QuerySpec:
+    """The rows of `base`, one per base row, with columns of joined tables beside them.
+
+    `columns` in the order of the result; `time` orders the rows for a split by time; `limit` keeps the first rows in
+    that order (the latest when `time` is given).
+    """
+
+    base: TableRef
+    columns: tuple[ColumnRef, ...]
+    joins: tuple[JoinSpec, ...] = ()
+    filters: tuple[FilterSpec, ...] = ()
+    time: ColumnRef | None = None
+    limit: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class JoinFacts:
+    """What a join would do, measured: share of base rows with a partner, and the most partners one row has.
+
+    `rows_before` are the base rows looked at, `rows_after` what a plain join would make of them.
+    """
+
+    name: str
+    match_rate: float
+    max_partners: int
+    rows_before: int
+    rows_after: int
+
+    @property
+    def fan_out(self) -> float:
+        """Return rows_after / rows_before of a plain join; above 1 it would multiply rows."""
+        return self.rows_after / self.rows_before if self.rows_before else 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class JoinProposal:
+    """A join that keys suggest. `reason` is a phrase such as "foreign key impressions.user_id"."""
+
+    join: JoinSpec
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """What the values of one column look like, on `rows` rows (a sample when `sampled`).
+
+    `examples` are the most frequent values with their counts, as display text; `histogram` holds counts of equal-width
+    bins between `minimum` and `maximum` for numbers and times.
+    """
+
+    column: ColumnRef
+    type: ColumnType
+    rows: int
+    nulls: int
+    distinct: int
+    examples: tuple[tuple[str, int], ...] = ()
+    minimum: float | str | None = None
+    maximum: float | str | None = None
+    mean: float | None = None
+    histogram: tuple[int, ...] = ()
+    mean_length: float | None = None
+    sampled: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some rows of a table for the browser: display values (None is NULL), and where the next page starts.
+
+    `anchor` is opaque: pass it back as `after` for the next page; None means this was the last one.
+    """
+
+    columns: tuple[ColumnInfo, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    anchor: tuple[Any, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """Extracted rows, kept in the project as an Arrow IPC file; column i of the file is `columns[i]`.
+
+    `fingerprint` is a digest of the content; `key` names query and source state, to find the snapshot again.
+    """
+
+    path: Path
+    columns: tuple[ColumnRef, ...]
+    rows: int
+    fingerprint: str
+    key: str
+    sql: str
+    source: str
+    seconds: float = 0.0

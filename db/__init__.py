@@ -1,0 +1,1 @@
+"""Relational data in, run history out; the only room that knows SQLAlchemy and database drivers."""
