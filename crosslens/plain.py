@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePath
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_origin
 
 import cattrs
+import numpy as np
 from cattrs.preconf.json import make_converter
 from cattrs.strategies import configure_tagged_union
 
@@ -16,6 +17,10 @@ T = TypeVar("T")
 _CONVERTER = make_converter(forbid_extra_keys=True, omit_if_default=True)
 _CONVERTER.register_unstructure_hook(PurePath, str)
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
+_CONVERTER.register_unstructure_hook(np.ndarray, lambda array: array.tolist())
+_CONVERTER.register_structure_hook_func(
+    lambda kind: kind is np.ndarray or get_origin(kind) is np.ndarray, lambda value, _: np.asarray(value, np.float64)
+)
 
 
 def tag_union(union: Any) -> None:
