@@ -212,11 +212,10 @@ class RunFolder:
 
     def _save_contributions(self, explanation: Contributions) -> None:
         facts = _ContributionFacts(explanation.fields, explanation.method, explanation.task)
-        arrays = {"values": explanation.values, "baseline": explanation.baseline, "logits": explanation.logits}
 
         def write(path: Path) -> None:
             with path.open("wb") as file:
-                np.savez(file, **arrays)
+                np.savez(file, values=explanation.values, baseline=explanation.baseline, logits=explanation.logits)
 
         replace_file(self.path / "contributions.npz", write)
         write_json(self.path / "contributions.json", facts)

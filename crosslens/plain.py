@@ -17,10 +17,14 @@ T = TypeVar("T")
 _CONVERTER = make_converter(forbid_extra_keys=True, omit_if_default=True)
 _CONVERTER.register_unstructure_hook(PurePath, str)
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
-_CONVERTER.register_unstructure_hook(np.ndarray, lambda array: array.tolist())
-_CONVERTER.register_structure_hook_func(
-    lambda kind: kind is np.ndarray or get_origin(kind) is np.ndarray, lambda value, _: np.asarray(value, np.float64)
-)
+
+
+def _is_array(kind: Any) -> bool:
+    return bool(kind is np.ndarray or get_origin(kind) is np.ndarray)
+
+
+_CONVERTER.register_unstructure_hook_func(_is_array, lambda array: array.tolist())
+_CONVERTER.register_structure_hook_func(_is_array, lambda value, _: np.asarray(value, np.float64))
 
 
 def tag_union(union: Any) -> None:
