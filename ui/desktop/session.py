@@ -1,0 +1,261 @@
+"""The one observable state of the window. Widgets listen to it and call it; they keep nothing of their own.
+
+projectChanged       another project (or none)
+sourceChanged        another database, or its tables are known now
+preparationChanged   query, fields or split (`draft`), by an edit, undo or a look at the columns
+runsChanged          a run began, ended, or was edited
+jobsChanged          the queue of jobs, or the state of one
+busyChanged          what the source is being asked, for the busy line of Data and Prepare
+navigated            a page id: bring it to the front
+noticed              a Notice for the message bar (None clears it)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand, QUndoStack
+
+from core.commands import Progress, SourceOverview, Train
+from core.ports import ProjectStore
+from core.recipe import ModelChoice, Recipe
+from crosslens.errors import UserError
+from crosslens.models import ModelSpec
+from crosslens.relational import ConnectionSpec
+from crosslens.runs import RunRecord, StoredPreparation
+
+from .draft import Draft
+from .preferences import Preferences
+from .services import DesktopServices
+from .worker_client import Failure, Lane, Request
+
+Result = Callable[[Any], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """A message for the bar above the page. tone: "good", "note", "warn" or "bad"."""
+
+    what: str
+    why: str = ""
+    do: str = ""
+    details: str = ""
+    tone: str = "note"
+
+
+class Session(QObject):
+    """Project, source, preparation, runs and jobs of one window, and the way to the workers."""
+
+    projectChanged = Signal()
+    sourceChanged = Signal()
+    preparationChanged = Signal()
+    runsChanged = Signal()
+    jobsChanged = Signal()
+    busyChanged = Signal()
+    navigated = Signal(str)
+    noticed = Signal(object)
+
+    def __init__(self, services: DesktopServices, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.services = services
+        self.preferences = Preferences(services.settings_file, services.projects_folder, self)
+        self.project: ProjectStore | None = None
+        self.connection: ConnectionSpec | None = None
+        self.overview: SourceOverview | None = None
+        self.draft: Draft | None = None
+        self.busy = ""
+        self.undo_stack = QUndoStack(self)
+        self._models: tuple[ModelSpec, ...] | None = None
+        self._browse = Lane(services.worker_command, keep_worker=True, parent=self)
+        self._jobs = Lane(services.worker_command, keep_worker=False, parent=self)
+        self._jobs.changed.connect(self.jobsChanged)
+
+    @property
+    def models(self) -> tuple[ModelSpec, ...]:
+        """Return the models at hand, built-in ones first."""
+        if self._models is None:
+            self._models = self.services.host.models()
+        return self._models
+
+    @property
+    def jobs(self) -> tuple[Request, ...]:
+        """Return the running job and those waiting behind it."""
+        return self._jobs.requests
+
+    def runs(self, *, deleted: bool = False) -> tuple[RunRecord, ...]:
+        """Return the project's runs, newest first."""
+        return () if self.project is None else self.project.runs(deleted=deleted)
+
+    def recipe(self, models: Sequence[ModelChoice] = ()) -> Recipe | None:
+        """Return the recipe of the current preparation with `models`, or None while there is no preparation."""
+        return None if self.draft is None else self.draft.recipe(models)
+
+    def request(
+        self,
+        command: Any,
+        on_result: Result | None = None,
+        on_error: Callable[[Failure], None] | None = None,
+        on_progress: Callable[[Progress], None] | None = None,
+        *,
+        lane: str = "browse",
+        title: str = "",
+    ) -> Request:
+        """Ask a worker. `lane` is "browse" for quick questions, "job" for what waits in the visible queue.
+
+        Without `on_error` a failure goes to the message bar. The request can be stopped; then neither is called
+        (listen to `Request.stopped`).
+        """
+        secret = self.connection.secret if self.connection is not None else None
+        request = Request(command, title=title, secret=secret)
+        if on_result is not None:
+            request.finished.connect(on_result)
+        if on_progress is not None:
+            request.progressed.connect(on_progress)
+        request.failed.connect(on_error or self.fail)
+        (self._jobs if lane == "job" else self._browse).submit(request)
+        return request
+
+    def train(
+        self, models: Sequence[ModelChoice], on_result: Result | None = None, *, resume: str = "", recipe: str = ""
+    ) -> Request | None:
+        """Queue a training of `models` on the current preparation, or resume (then `recipe` is the run's own)."""
+        text = recipe or self._recipe_text(models)
+        if self.project is None or not text:
+            return None
+        command = Train(self.project.folder, text, resume=resume)
+        names = ", ".join(self.model_title(choice.id) for choice in models)
+        title = self.tr("Resume training") if resume else self.tr("Train {models}").format(models=names)
+        request = self.request(command, on_result, lane="job", title=title)
+        for signal in (request.finished, request.failed, request.stopped, request.stateChanged):
+            signal.connect(lambda *_: self.runsChanged.emit())
+        known: set[str] = set()
+        request.progressed.connect(lambda progress: self._see_run(progress, known))
+        return request
+
+    def model_title(self, model_id: str) -> str:
+        """Return the title of a model, or its id when its plugin is gone."""
+        return next((model.title for model in self.models if model.id == model_id), model_id)
+
+    def navigate(self, page_id: str) -> None:
+        """Bring a page to the front."""
+        self.navigated.emit(page_id)
+
+    def notify(self, message: str | Notice | Failure | UserError, *, tone: str = "note") -> None:
+        """Show a message in the bar; errors with what, why, what to do, and details."""
+        if isinstance(message, Notice):
+            self.noticed.emit(message)
+        elif isinstance(message, Failure | UserError):
+            self.fail(message)
+        else:
+            self.noticed.emit(Notice(message, tone=tone))
+
+    def fail(self, failure: Failure | UserError) -> None:
+        """Show what went wrong."""
+        details = failure.details if isinstance(failure, Failure) else ""
+        self.noticed.emit(Notice(failure.what, failure.why, failure.do, details, tone="bad"))
+
+    def clear_notice(self) -> None:
+        """Empty the message bar."""
+        self.noticed.emit(None)
+
+    def set_busy(self, what: str) -> None:
+        """Say what is being waited for; an empty text ends it."""
+        if what != self.busy:
+            self.busy = what
+            self.busyChanged.emit()
+
+    def set_project(self, project: ProjectStore | None) -> None:
+        """Work in another project; the former one is let go and the source with it."""
+        if self.project is not None:
+            self.project.close()
+        self.project = project
+        self.undo_stack.clear()
+        self.connection, self.overview, self.draft = None, None, None
+        self.projectChanged.emit()
+        self.sourceChanged.emit()
+        self.preparationChanged.emit()
+        self.runsChanged.emit()
+
+    def set_source(self, connection: ConnectionSpec, overview: SourceOverview | None) -> None:
+        """Work on another database."""
+        self.connection, self.overview = connection, overview
+        self.sourceChanged.emit()
+
+    def set_draft(self, draft: Draft | None) -> None:
+        """Replace the preparation (without undo) and keep it in the project."""
+        self.draft = draft
+        self._save_draft()
+        self.preparationChanged.emit()
+
+    def start_draft(self, draft: Draft | None) -> None:
+        """Begin another preparation: what was done to the former one can no longer be undone."""
+        self.undo_stack.clear()
+        self.set_draft(draft)
+
+    def edit(self, text: str, draft: Draft) -> None:
+        """Replace the preparation by an edit that can be undone; `text` names it in the menu."""
+        if self.draft is not None and draft != self.draft:
+            self.undo_stack.push(_Edit(self, text, self.draft, draft))
+
+    def warm(self) -> None:
+        """Start the browse worker, so that the first answer comes sooner."""
+        self._apply_threads()
+        self._browse.warm()
+
+    def close(self) -> None:
+        """End all workers and let the project go."""
+        self._browse.shut_down()
+        self._jobs.shut_down()
+        if self.project is not None:
+            self.project.close()
+            self.project = None
+        self.preferences.sync()
+
+    def _apply_threads(self) -> None:
+        threads = self.preferences.threads
+        self._jobs.environment = {"CROSSLENS_THREADS": str(threads)} if threads else {}
+
+    def _recipe_text(self, models: Sequence[ModelChoice]) -> str:
+        from core.recipe_toml import recipe_to_toml
+
+        recipe = self.recipe(models)
+        return "" if recipe is None else recipe_to_toml(recipe)
+
+    def _see_run(self, progress: Progress, known: set[str]) -> None:
+        if progress.run and progress.run not in known:
+            known.add(progress.run)
+            self.runsChanged.emit()
+
+    def _save_draft(self) -> None:
+        if self.project is None or self.project.read_only or self.draft is None or not len(self.draft.fields):
+            return
+        name = self.draft.query.base.name
+        kept = StoredPreparation(preparation_id(self.draft), name, self._recipe_text(()), datetime.now(UTC))
+        try:
+            self.project.save_preparation(kept)
+        except UserError as error:
+            self.fail(error)
+
+
+class _Edit(QUndoCommand):
+    """An edit as the values before and after it."""
+
+    def __init__(self, session: Session, text: str, before: Draft, after: Draft) -> None:
+        super().__init__(text)
+        self._session, self._before, self._after = session, before, after
+
+    def redo(self) -> None:
+        self._session.set_draft(self._after)
+
+    def undo(self) -> None:
+        self._session.set_draft(self._before)
+
+
+def preparation_id(draft: Draft) -> str:
+    """Return the id a preparation is kept under: one for each base table of the project."""
+    base = draft.query.base
+    return f"{base.schema}.{base.name}" if base.schema else base.name

@@ -1,0 +1,1 @@
+"""What surrounds the pages: navigation rail, header, message bar, jobs tray."""

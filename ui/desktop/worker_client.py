@@ -1,0 +1,380 @@
+"""Questions to worker processes: `python main.py worker` behind QProcess, spoken to in lines of JSON.
+
+Request      one question, watched through signals; `stop()` asks politely, then terminates, then kills
+Lane         a queue of requests in front of one worker at a time; a lane for jobs takes a fresh worker for each
+WorkerProcess  the process itself: lines in, events out, the tail of its log kept for the error report
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import logging
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, is_dataclass, replace
+from enum import StrEnum
+from time import monotonic
+from typing import Any, cast
+
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+
+from core import commands
+from crosslens.errors import DataError
+from crosslens.plain import from_plain, to_plain
+from crosslens.relational import ConnectionSpec
+
+LOG = logging.getLogger("crosslens.desktop.worker")
+
+POLITE_SECONDS = 5.0
+"""How long a worker may take to stop by itself."""
+TERMINATE_SECONDS = 2.0
+"""How long it may take to end after being told to terminate."""
+LOG_LINES = 60
+
+
+class RequestState(StrEnum):
+    """Where a request stands. The last three are final."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    STOPPING = "stopping"
+    FINISHED = "finished"
+    FAILED = "failed"
+    STOPPED = "stopped"
+
+    @property
+    def is_final(self) -> bool:
+        """Whether nothing more will come."""
+        return self in (RequestState.FINISHED, RequestState.FAILED, RequestState.STOPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request failed, in sentences; `internal` failures are ours, `details` are for a report."""
+
+    what: str
+    why: str = ""
+    do: str = ""
+    details: str = ""
+    internal: bool = False
+
+
+class Request(QObject):
+    """One question to a worker. Exactly one of `finished`, `failed`, `stopped` is emitted, once."""
+
+    progressed = Signal(object)
+    finished = Signal(object)
+    failed = Signal(object)
+    stopped = Signal()
+    stateChanged = Signal()
+
+    _numbers = itertools.count(1)
+
+    def __init__(self, command: Any, *, title: str = "", secret: str | None = None, parent: QObject | None = None):
+        super().__init__(parent)
+        self.id = next(self._numbers)
+        self.command = command
+        self.title = title
+        self.secret = secret
+        self.state = RequestState.QUEUED
+        self.progress: commands.Progress | None = None
+        self.started: float | None = None
+        self._lane: Lane | None = None
+
+    @property
+    def seconds(self) -> float:
+        """Return for how long it has been running."""
+        return 0.0 if self.started is None else monotonic() - self.started
+
+    def stop(self) -> None:
+        """Ask for an end: a queued request leaves the queue, a running one is stopped within seconds."""
+        if self._lane is not None and not self.state.is_final:
+            self._lane.stop(self)
+
+    def enter(self, lane: Lane) -> None:
+        """Belong to a lane from now on; called by the lane."""
+        self._lane = lane
+
+    def move_to(self, state: RequestState) -> None:
+        """Change the state; called by the lane."""
+        if state is RequestState.RUNNING:
+            self.started = monotonic()
+        self.state = state
+        self.stateChanged.emit()
+
+    def message(self) -> dict[str, Any]:
+        """Return the line for the worker; secrets stand beside the arguments and nowhere else."""
+        line = {
+            "id": self.id,
+            "command": self.command.command,
+            "arguments": to_plain(without_secrets(self.command)),
+        }
+        secret = self.secret or _secret_of(self.command)
+        return line | {"secret": secret} if secret else line
+
+
+def without_secrets(command: Any) -> Any:
+    """Return `command` with the secrets of its connections taken out."""
+    changes = {name: replace(value, secret=None) for name, value in _connections(command) if value.secret}
+    return replace(command, **changes) if changes else command
+
+
+def _connections(command: Any) -> list[tuple[str, ConnectionSpec]]:
+    if not is_dataclass(command):
+        return []
+    pairs = [(field.name, getattr(command, field.name)) for field in fields(command)]
+    return [(name, value) for name, value in pairs if isinstance(value, ConnectionSpec)]
+
+
+def _secret_of(command: Any) -> str | None:
+    return next((value.secret for _, value in _connections(command) if value.secret), None)
+
+
+class WorkerProcess(QObject):
+    """A running worker. `answered` carries each event; `ended` comes once, with the tail of the worker's log."""
+
+    answered = Signal(object)
+    ended = Signal(str)
+
+    def __init__(self, command: Sequence[str], environment: Mapping[str, str], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._out = b""
+        self._log: deque[str] = deque(maxlen=LOG_LINES)
+        self._over = False
+        self._process = QProcess(self)
+        self._process.setProcessEnvironment(_environment(environment))
+        self._process.setProgram(command[0])
+        self._process.setArguments(list(command[1:]))
+        self._process.readyReadStandardOutput.connect(self._read_answers)
+        self._process.readyReadStandardError.connect(self._read_log)
+        self._process.finished.connect(self._finish)
+        self._process.errorOccurred.connect(self._fail)
+        self._process.start()
+
+    def send(self, message: Mapping[str, Any]) -> None:
+        """Write one line; it waits in Qt's buffer until the worker is up."""
+        self._process.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+
+    def end(self) -> None:
+        """Close the worker's stdin, which ends it; what it still says is not listened to."""
+        self._over = True
+        self._process.closeWriteChannel()
+        self._process.finished.connect(self.deleteLater)
+        QTimer.singleShot(int(1000 * POLITE_SECONDS), self._process, self._process.kill)
+        if self._process.state() is QProcess.ProcessState.NotRunning:
+            self.deleteLater()
+
+    def terminate(self) -> None:
+        """Tell the process to end now, and kill it if it does not."""
+        self._process.terminate()
+        QTimer.singleShot(int(1000 * TERMINATE_SECONDS), self._process, self._process.kill)
+
+    def kill(self) -> None:
+        """End the process and wait until it is gone: for the very last moment of the application."""
+        self._over = True
+        self._process.closeWriteChannel()
+        if not self._process.waitForFinished(500):
+            self._process.kill()
+            self._process.waitForFinished(2000)
+
+    def _read_answers(self) -> None:
+        self._out += self._process.readAllStandardOutput().data()
+        *lines, self._out = self._out.split(b"\n")
+        for line in lines:
+            if line.strip() and not self._over:
+                self._answer(line)
+
+    def _answer(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+        except ValueError:  # covers bytes that are not UTF-8 as well
+            event = None
+        if isinstance(event, dict) and "event" in event:
+            self.answered.emit(event)
+        else:
+            LOG.warning("the worker printed something that is not an event: %r", line[:500])
+
+    def _read_log(self) -> None:
+        text = self._process.readAllStandardError().data().decode(errors="replace")
+        self._log.extend(text.splitlines())
+
+    def _finish(self, code: int, status: QProcess.ExitStatus) -> None:
+        self._read_answers()
+        self._read_log()
+        crashed = status is QProcess.ExitStatus.CrashExit
+        self._end(f"The process was ended by signal or crash ({code})." if crashed else f"Exit code {code}.")
+
+    def _fail(self, error: QProcess.ProcessError) -> None:
+        if error is QProcess.ProcessError.FailedToStart:
+            self._end(self._process.errorString())
+
+    def _end(self, reason: str) -> None:
+        if not self._over:
+            self._over = True
+            self.ended.emit("\n".join([*self._log, reason]))
+
+
+def _environment(extra: Mapping[str, str]) -> QProcessEnvironment:
+    environment = QProcessEnvironment.systemEnvironment()
+    for name, value in ({"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"} | dict(extra)).items():
+        environment.insert(name, value)
+    return environment
+
+
+class Lane(QObject):
+    """Requests in order, one at a time. `keep_worker` reuses one worker; otherwise each request gets a fresh one."""
+
+    changed = Signal()
+
+    def __init__(self, command: Sequence[str], *, keep_worker: bool, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.environment: dict[str, str] = {}
+        self._command = tuple(command)
+        self._keep_worker = keep_worker
+        self._queue: deque[Request] = deque()
+        self._current: Request | None = None
+        self._worker: WorkerProcess | None = None
+
+    @property
+    def requests(self) -> tuple[Request, ...]:
+        """Return the running request and those behind it."""
+        return (() if self._current is None else (self._current,)) + tuple(self._queue)
+
+    def submit(self, request: Request) -> None:
+        """Put a request at the end of the queue."""
+        request.setParent(self)
+        request.enter(self)
+        self._queue.append(request)
+        self._advance()
+
+    def warm(self) -> None:
+        """Start the worker before the first question, so that the answer comes sooner."""
+        if self._keep_worker and self._worker is None:
+            self._worker = self._start()
+
+    def stop(self, request: Request) -> None:
+        """End a request; see `Request.stop`."""
+        if request in self._queue:
+            self._queue.remove(request)
+            self._close(request, RequestState.STOPPED)
+        elif request is self._current and request.state is RequestState.RUNNING and self._worker is not None:
+            request.move_to(RequestState.STOPPING)
+            self._worker.send({"id": request.id, "command": "stop"})
+            QTimer.singleShot(int(1000 * POLITE_SECONDS), request, lambda: self._insist(request))
+            self.changed.emit()
+
+    def shut_down(self) -> None:
+        """Drop everything and leave no process behind."""
+        self._queue.clear()
+        self._current = None
+        if self._worker is not None:
+            self._worker.kill()
+            self._worker = None
+
+    def _insist(self, request: Request) -> None:
+        if request is self._current and self._worker is not None:
+            self._worker.terminate()
+
+    def _advance(self) -> None:
+        if self._current is None and self._queue:
+            self._current = self._queue.popleft()
+            self._worker = self._worker or self._start()
+            self._worker.send(self._current.message())
+            self._current.move_to(RequestState.RUNNING)
+        self.changed.emit()
+
+    def _start(self) -> WorkerProcess:
+        worker = WorkerProcess(self._command, self.environment, self)
+        worker.answered.connect(self._hear)
+        worker.ended.connect(self._lose)
+        return worker
+
+    def _hear(self, event: Mapping[str, Any]) -> None:
+        request = self._current
+        if request is None or event.get("id") != request.id:
+            LOG.warning("an event that answers no question: %r", event)
+            return
+        if event["event"] == "progress":
+            self._progress(request, event)
+        elif event["event"] in ("result", "error", "stopped"):
+            self._leave()
+            _conclude(request, event, self._close)
+            self._advance()
+        else:
+            LOG.warning("an unknown event: %r", event)
+
+    def _progress(self, request: Request, event: Mapping[str, Any]) -> None:
+        try:
+            request.progress = from_plain(commands.Progress, event.get("progress"))
+        except DataError as error:
+            LOG.warning("progress that cannot be read: %s", error)
+            return
+        request.progressed.emit(request.progress)
+
+    def _leave(self) -> None:
+        self._current = None
+        if not self._keep_worker and self._worker is not None:
+            self._worker.end()
+            self._worker = None
+
+    def _lose(self, log: str) -> None:
+        request, self._current = self._current, None
+        if self._worker is not None:
+            self._worker.deleteLater()
+            self._worker = None
+        if request is not None and request.state is RequestState.STOPPING:
+            self._close(request, RequestState.STOPPED)
+        elif request is not None:
+            self._close(request, RequestState.FAILED, _lost(log))
+        self._advance()
+
+    def _close(self, request: Request, state: RequestState, value: Any = None) -> None:
+        request.move_to(state)
+        if state is RequestState.FINISHED:
+            request.finished.emit(value)
+        elif state is RequestState.FAILED:
+            request.failed.emit(value)
+        else:
+            request.stopped.emit()
+        request.deleteLater()
+
+
+def _conclude(request: Request, event: Mapping[str, Any], close: Any) -> None:
+    """Close `request` with the final `event`; an answer that cannot be read is a failure of ours."""
+    if event["event"] == "stopped":
+        close(request, RequestState.STOPPED)
+    elif event["event"] == "error":
+        close(request, RequestState.FAILED, _failure(event.get("error")))
+    else:
+        try:
+            answer = from_plain(commands.RESULTS[type(request.command)], event.get("result"))
+        except DataError as error:
+            close(request, RequestState.FAILED, _unreadable(error))
+        else:
+            close(request, RequestState.FINISHED, answer)
+
+
+def _failure(error: Any) -> Failure:
+    plain = cast("Mapping[str, Any]", error) if isinstance(error, dict) else {}
+    return Failure(
+        what=str(plain.get("what") or "The worker reported an error without a message."),
+        why=str(plain.get("why") or ""),
+        do=str(plain.get("do") or ""),
+        details=str(plain.get("details") or ""),
+        internal=plain.get("kind") != "user",
+    )
+
+
+def _unreadable(error: DataError) -> Failure:
+    return Failure("The answer of the worker could not be read.", details=str(error), internal=True)
+
+
+def _lost(log: str) -> Failure:
+    return Failure(
+        what="The worker process ended before it was done.",
+        why="It may have run out of memory, been ended by the system, or crashed.",
+        do="Start it again; an interrupted training can be resumed from its last checkpoint on the Results page.",
+        details=log,
+        internal=True,
+    )
