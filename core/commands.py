@@ -290,3 +290,21 @@ class ReportMade:
 
     html: Path
     document: Path
+
+
+RESULTS: Mapping[type, type] = {
+    OpenSource: SourceOverview,
+    ReadPage: PageRead,
+    ProposeQuery: QueryProposal,
+    PrepareFields: Preparation,
+    MakeSample: SampleMade,
+    Train: Trained,
+    ExplainRow: RowExplained,
+    MakeValueTable: ValueTableMade,
+    Score: Scored,
+    MakeReport: ReportMade,
+}
+"""Result class of each request class."""
+
+REQUESTS: Mapping[str, type] = {request.command: request for request in RESULTS}
+"""Request class by command name."""

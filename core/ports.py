@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any, Protocol
 
 from crosslens.models import ModelSpec
 from crosslens.relational import (
@@ -25,6 +23,9 @@ from crosslens.relational import (
     TableRef,
 )
 from crosslens.runs import RunRecord, StoredConnection, StoredPreparation
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 class RowSource(Protocol):

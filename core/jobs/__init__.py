@@ -1,0 +1,48 @@
+"""What the application does: one function a command, the same for the window, the command line and the worker."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ..commands import (
+    ExplainRow,
+    MakeReport,
+    MakeSample,
+    MakeValueTable,
+    OpenSource,
+    PrepareFields,
+    ProposeQuery,
+    ReadPage,
+    Score,
+    Train,
+)
+from ..services import JobControl, Services
+from .browse import open_source, prepare_fields, propose_query, read_page
+from .explain import explain_row, make_value_table
+from .report import make_report
+from .sample import make_sample
+from .score import score
+from .train import train
+
+HANDLERS: Mapping[type, Callable[[Any, Services, JobControl], Any]] = {
+    OpenSource: open_source,
+    ReadPage: read_page,
+    ProposeQuery: propose_query,
+    PrepareFields: prepare_fields,
+    MakeSample: make_sample,
+    Train: train,
+    ExplainRow: explain_row,
+    MakeValueTable: make_value_table,
+    Score: score,
+    MakeReport: make_report,
+}
+"""Which function answers which request."""
+
+
+def perform(request: Any, services: Services, control: JobControl) -> Any:
+    """Answer one request."""
+    return HANDLERS[type(request)](request, services, control)
+
+
+__all__ = ["HANDLERS", "JobControl", "Services", "perform"]

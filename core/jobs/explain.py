@@ -1,0 +1,85 @@
+"""Questions about a finished run: why this row, what if, and how two fields go together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from crosslens.data import EncodedDataset
+from crosslens.errors import DataError, ParameterError
+from crosslens.explanations import Contributions, ExplanationKind
+from crosslens.models import ExplainContext
+
+from ..commands import ExplainRow, MakeValueTable, Phase, RowExplained, RowField, ValueTableMade
+from ..present import waterfall
+from ..services import JobControl, Services
+from ..value_table import value_table
+from .assess import logits_of
+from .runs import OpenRun, opened_run
+
+_CHOICES = 50
+
+
+def explain_row(request: ExplainRow, services: Services, control: JobControl) -> RowExplained:
+    """Explain one test row, after setting some of its fields to other values."""
+    with opened_run(request.project, request.run, services) as run:
+        control.say(Phase.EXPLAINING, f"Explaining row {request.row + 1:,}")
+        original = _row(run, request.row)
+        changed = run.encoders.with_values(original, request.changes) if request.changes else original
+        contributions = _contributions(run, changed, services)
+        texts = _texts(run, request.row, request.changes)
+        fields = tuple(
+            RowField(name, texts[name], float(value), run.encoders.choices(name, _CHOICES))
+            for name, value in zip(contributions.fields, contributions.values[0], strict=True)
+        )
+        return RowExplained(
+            row=request.row,
+            probability=float(run.model.predict(changed).probability()[0]),
+            original_probability=float(run.model.predict(original).probability()[0]),
+            label=float(original.target[0]),
+            fields=fields,
+            waterfall=waterfall(contributions, 0, texts),
+        )
+
+
+def make_value_table(request: MakeValueTable, services: Services, control: JobControl) -> ValueTableMade:
+    """Cross two fields of the test rows."""
+    with opened_run(request.project, request.run, services) as run:
+        control.say(Phase.EXPLAINING, f"Crossing {request.first} with {request.second}")
+        data = run.test_data()
+        names = data.schema.names
+        for name in (request.first, request.second):
+            if name not in names:
+                raise ParameterError(f"The run has no field {name!r}.", do=f"It has {', '.join(names)}.")
+        return value_table(
+            logits_of(run.model),
+            data,
+            (request.first, request.second),
+            decode=run.encoders.decode,
+        )
+
+
+def _row(run: OpenRun, row: int) -> EncodedDataset:
+    data = run.test_data()
+    if not 0 <= row < len(data):
+        raise ParameterError(f"There is no test row {row}.", do=f"Rows go from 0 to {len(data) - 1}.", row=row)
+    return data.take(np.array([row]))
+
+
+def _contributions(run: OpenRun, data: EncodedDataset, services: Services) -> Contributions:
+    context = ExplainContext(threads=services.threads)
+    for explanation in run.model.explain(data, {ExplanationKind.CONTRIBUTIONS}, context):
+        if isinstance(explanation, Contributions):
+            return explanation
+    raise DataError(
+        f"{run.facts.model_title} cannot explain single rows.", do="Choose a model that offers contributions."
+    )
+
+
+def _texts(run: OpenRun, row: int, changes: Mapping[str, str]) -> dict[str, str | None]:
+    table = run.folder.predictions()
+    assert table is not None, "a run with test data has predictions"
+    raw = table.slice(row, 1).to_pylist()[0]
+    texts = {name: None if raw[name] is None else str(raw[name]) for name in run.facts.fields}
+    return texts | {name: value or None for name, value in changes.items()}

@@ -1,0 +1,106 @@
+"""Predictions for every row of a source, into a file."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+
+from crosslens.errors import StorageError
+from crosslens.relational import ColumnRef, JoinKind, QuerySpec, Snapshot
+from crosslens.schema import FieldRole
+
+from ..commands import Phase, Score, Scored
+from ..encoding import encode
+from ..files import replace_file
+from ..ports import RowSource
+from ..recipe import Recipe
+from ..recipe_toml import recipe_from_toml
+from ..services import JobControl, Services
+from .data import read_snapshot
+from .runs import OpenRun, opened_run
+
+_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".csv": lambda table, path: pa_csv.write_csv(table, path),
+    ".parquet": lambda table, path: pq.write_table(table, path),
+}
+_ROWS_AT_ONCE = 200_000
+
+
+def score(request: Score, services: Services, control: JobControl) -> Scored:
+    """Read the run's columns (never its labels), predict, and write one file."""
+    write = _WRITERS.get(request.output.suffix.lower())
+    if write is None:
+        raise StorageError(f"{request.output.name} has an ending that cannot be written.", do="Use .csv or .parquet.")
+    with (
+        opened_run(request.project, request.run, services) as run,
+        tempfile.TemporaryDirectory(dir=run.project.data_folder, prefix=".score-") as scratch,
+    ):
+        recipe = recipe_from_toml(run.record.recipe)
+        snapshot = _extract(recipe, request, Path(scratch), services, control)
+        table = read_snapshot(snapshot)
+        scored = _predict(run, table, snapshot, Path(scratch), control)
+        control.say(Phase.WRITING, f"Writing {request.output.name}")
+        replace_file(request.output.absolute(), lambda path: write(scored, path))
+        return Scored(request.output.absolute(), table.num_rows)
+
+
+def _extract(recipe: Recipe, request: Score, folder: Path, services: Services, control: JobControl) -> Snapshot:
+    connection = request.source or recipe.source
+    control.say(Phase.CONNECTING, f"Opening {connection.database}")
+    with services.sources.open(connection) as source:
+        query = scoring_query(recipe, source)
+        return source.extract(
+            query,
+            folder,
+            progress=lambda rows, total, _: control.say(
+                Phase.READING, f"Reading rows: {rows:,} of {total:,}", rows / total if total else None
+            ),
+            should_stop=control.should_stop,
+        )
+
+
+def scoring_query(recipe: Recipe, source: RowSource) -> QuerySpec:
+    """Return the recipe's query without labels, and without the joins only labels need: new rows have none yet."""
+    base = recipe.query.base
+    key = tuple(ColumnRef(base.name, name) for name in source.table(base).primary_key)
+    features = tuple(field.column for field in recipe.fields if field.role.is_feature)
+    wanted = {ref.source for ref in features}
+    joins = tuple(
+        join for join in recipe.query.joins if join.kind is JoinKind.LOOKUP or _needed(join.name, recipe, wanted)
+    )
+    return replace(recipe.query, columns=tuple(dict.fromkeys((*key, *features))), joins=joins, limit=None)
+
+
+def _needed(name: str, recipe: Recipe, wanted: set[str]) -> bool:
+    children = [join.name for join in recipe.query.joins if any(ref.source == name for ref, _ in join.on)]
+    return name in wanted or any(_needed(child, recipe, wanted) for child in children)
+
+
+def _predict(run: OpenRun, table: pa.Table, snapshot: Snapshot, folder: Path, control: JobControl) -> pa.Table:
+    control.say(Phase.ENCODING, f"Encoding {table.num_rows:,} rows")
+    data = encode(table, replace(run.encoders, columns=snapshot.columns), folder / "encoded", labels=False)
+    parts = []
+    for start in range(0, len(data), _ROWS_AT_ONCE):
+        control.check()
+        control.say(Phase.EVALUATING, "Predicting", start / len(data))
+        parts.append(run.model.predict(data.take(slice(start, start + _ROWS_AT_ONCE))).probability())
+    columns = [table.column(index) for index in range(table.num_columns)]
+    names = _column_names(snapshot.columns, recipe_names(run))
+    probability = pa.chunked_array([pa.array(part) for part in parts], type=pa.float64())
+    return pa.table([*columns, probability], names=[*names, f"probability_{run.facts.label}"])
+
+
+def recipe_names(run: OpenRun) -> dict[ColumnRef, str]:
+    """Return the field names of the run's recipe by column."""
+    fields = recipe_from_toml(run.record.recipe).fields
+    return {field.column: field.name for field in fields if field.role is not FieldRole.IGNORE}
+
+
+def _column_names(columns: tuple[ColumnRef, ...], known: dict[ColumnRef, str]) -> list[str]:
+    return [known.get(column, str(column)) for column in columns]

@@ -1,0 +1,88 @@
+"""A recipe for a database nobody has described yet: joins, roles, label and split from what keys and columns say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from crosslens.errors import DataError, QueryError
+from crosslens.relational import ColumnType, ConnectionSpec, QuerySpec, TableInfo
+from crosslens.schema import Field, FieldRole, FieldSchema
+
+from ..commands import Finding, PrepareFields
+from ..recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
+from ..services import JobControl, Services
+from .browse import prepare_fields, propose
+
+_TIMES = (ColumnType.TIMESTAMP, ColumnType.DATE)
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """A recipe and what to look out for."""
+
+    recipe: Recipe
+    findings: tuple[Finding, ...]
+
+
+def suggest_recipe(
+    connection: ConnectionSpec,
+    *,
+    base: str,
+    label: str,
+    models: tuple[ModelChoice, ...],
+    services: Services,
+    control: JobControl,
+) -> Suggestion:
+    """Return a recipe for the rows of `base` (the largest table that refers to others when empty)."""
+    with services.sources.open(connection) as source:
+        tables = source.tables()
+        table = _base(tables, base)
+        query = with_time(propose(source, table.ref, control).query, table)
+    prepared = prepare_fields(PrepareFields(connection, query), services, control)
+    fields = with_label(prepared.fields, label) if label else prepared.fields
+    if not any(field.role.is_label for field in fields):
+        raise DataError(
+            "No column looks like a label.",
+            why="A label says what happened to a row: clicked or not, bought or not.",
+            do="Name one with --label, for example --label clicks.",
+        )
+    method = SplitMethod.TIME if query.time else SplitMethod.RANDOM
+    recipe = Recipe(connection, prepared.query, fields, SplitSpec(method), models, title=table.ref.name)
+    return Suggestion(recipe, prepared.findings)
+
+
+def with_time(query: QuerySpec, table: TableInfo) -> QuerySpec:
+    """Return the query with the base's first time column as its time, if it has one."""
+    times = [ref for ref in query.columns if ref.source == table.ref.name and _is_time(table, ref.column)]
+    return replace(query, time=times[0]) if times else query
+
+
+def with_label(fields: FieldSchema, wanted: str) -> FieldSchema:
+    """Return the fields with `wanted` (a field name or a column as source.column) as the only click label."""
+    matches = [field for field in fields if wanted in (field.name, str(field.column))]
+    if not matches:
+        names = ", ".join(field.name for field in fields)
+        raise QueryError(f"There is no column {wanted!r} to be the label.", do=f"There are: {names}.")
+    return FieldSchema(tuple(_labelled(field, matches[0]) for field in fields))
+
+
+def _labelled(field: Field, wanted: Field) -> Field:
+    if field is wanted:
+        return replace(field, role=FieldRole.CLICK, reason="")
+    return replace(field, role=FieldRole.IGNORE, reason="another label") if field.role is FieldRole.CLICK else field
+
+
+def _base(tables: tuple[TableInfo, ...], wanted: str) -> TableInfo:
+    if wanted:
+        for table in tables:
+            if table.ref.name == wanted:
+                return table
+        raise QueryError(
+            f"There is no table {wanted!r}.", do=f"There are: {', '.join(table.ref.name for table in tables)}."
+        )
+    return max(tables, key=lambda table: (len(table.foreign_keys), table.rows or 0))
+
+
+def _is_time(table: TableInfo, column: str) -> bool:
+    info = table.column(column)
+    return info.type in _TIMES or info.name.lower().endswith(("_at", "_time", "timestamp", "_date"))

@@ -1,0 +1,281 @@
+"""The main job: a recipe becomes runs, each a trained, measured and explained model."""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from importlib.metadata import PackageNotFoundError, version
+from secrets import token_hex
+from typing import Any
+
+from crosslens.errors import DataError, ProjectError, Stopped, UserError
+from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec
+from crosslens.parameters import parameters_from_plain
+from crosslens.runs import RunRecord, RunStatus
+
+from ..commands import Finding, Phase, Progress, Train, Trained
+from ..files import replace_folder, write_text
+from ..ports import ProjectStore
+from ..recipe import Recipe
+from ..recipe_toml import recipe_from_toml, recipe_to_toml
+from ..run_folder import RunFacts, RunFolder
+from ..services import JobControl, Services
+from .assess import assess
+from .data import PreparedData, prepare_data
+
+_PACKAGES = ("crosslens", "torch", "lightgbm", "scikit-learn", "numpy", "pyarrow", "sqlalchemy")
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """One run to be made: its record, what it trains and where it is kept."""
+
+    record: RunRecord
+    recipe: Recipe
+    spec: ModelSpec
+    parameters: Any
+    folder: RunFolder
+
+
+def train(request: Train, services: Services, control: JobControl) -> Trained:
+    """Extract, encode, and train every model of the recipe.
+
+    A model that fails does not take the others with it: its error is raised after the others are done.
+    """
+    project = services.projects.open(request.project, create=True)
+    try:
+        plans = _resumed(request, project, services) if request.resume else _planned(request, project, services)
+        errors: list[Exception] = []
+        with _accounted(plans, project):
+            data = prepare_data(plans[0].recipe, project, services, control)
+            for plan in plans:
+                control.check()
+                errors += _attempt(plan, data, project, services, control)
+        if errors:
+            raise errors[0]
+        return Trained(tuple(plan.record.id for plan in plans))
+    finally:
+        project.close()
+
+
+def new_run_id(model: str, now: datetime | None = None) -> str:
+    """Return a name that sorts by time and says which model it was."""
+    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{model}-{token_hex(2)}"
+
+
+def _planned(request: Train, project: ProjectStore, services: Services) -> list[_Plan]:
+    recipe = recipe_from_toml(request.recipe)
+    if not recipe.models:
+        raise DataError("The recipe names no model.", do="Choose at least one model.")
+    names = request.run_ids or tuple(new_run_id(choice.id) for choice in recipe.models)
+    recipes = [recipe.only(choice) for choice in recipe.models]
+    plans = [_new_plan(name, single, project, services) for name, single in zip(names, recipes, strict=True)]
+    for plan in plans:
+        project.save_run(plan.record)
+        plan.folder.save_recipe(plan.record.recipe)
+    return plans
+
+
+def _new_plan(name: str, recipe: Recipe, project: ProjectStore, services: Services) -> _Plan:
+    spec = services.host.model(recipe.models[0].id)
+    record = RunRecord(
+        id=name,
+        model=spec.id,
+        title=spec.title,
+        status=RunStatus.RUNNING,
+        created=datetime.now(UTC),
+        recipe=recipe_to_toml(recipe),
+        host=socket.gethostname(),
+        pid=os.getpid(),
+    )
+    return _plan(record, recipe, spec, project)
+
+
+def _resumed(request: Train, project: ProjectStore, services: Services) -> list[_Plan]:
+    record = project.run(request.resume)
+    if record.status in (RunStatus.FINISHED, RunStatus.RUNNING):
+        raise ProjectError(
+            f"The run {record.id} cannot be resumed.",
+            why=f"It is {record.status}.",
+            do="Only interrupted, stopped or failed runs can be resumed.",
+        )
+    running = replace(
+        record, status=RunStatus.RUNNING, host=socket.gethostname(), pid=os.getpid(), error="", finished=None
+    )
+    plan = _plan(running, recipe_from_toml(record.recipe), services.host.model(record.model), project)
+    project.save_run(running)
+    return [plan]
+
+
+def _plan(record: RunRecord, recipe: Recipe, spec: ModelSpec, project: ProjectStore) -> _Plan:
+    missing = sorted(role for role in spec.needs if not recipe.fields.with_role(role))
+    if missing:
+        raise DataError(
+            f"{spec.title} cannot be trained on these columns.",
+            why=f'It needs a column with the role "{missing[0]}".',
+            do="Set the role on the Prepare page or in the recipe, or choose another model.",
+        )
+    parameters = parameters_from_plain(spec.parameters, recipe.models[0].parameters)
+    return _Plan(record, recipe, spec, parameters, RunFolder(project.run_folder(record.id)))
+
+
+@contextmanager
+def _accounted(plans: Sequence[_Plan], project: ProjectStore) -> Iterator[None]:
+    """Whatever ends the work early is written into the runs that are still open."""
+    try:
+        yield
+    except Stopped:
+        _close(plans, project, RunStatus.STOPPED, "Stopped before there was anything to keep.")
+        raise
+    except Exception as error:  # our own fault or the world's: in either case no run may stay "running"
+        _close(plans, project, RunStatus.FAILED, _sentence(error))
+        raise
+
+
+def _attempt(
+    plan: _Plan, data: PreparedData, project: ProjectStore, services: Services, control: JobControl
+) -> list[Exception]:
+    try:
+        _run(plan, data, project, services, control)
+    except Stopped:
+        raise
+    except Exception as error:  # a stranger's model may raise anything; the other models still get their turn
+        control.log.exception("run %s failed", plan.record.id)
+        _close([plan], project, RunStatus.FAILED, _sentence(error))
+        return [error]
+    return []
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, UserError) else f"{type(error).__name__}: {error}"
+
+
+def _close(plans: Sequence[_Plan], project: ProjectStore, status: RunStatus, error: str) -> None:
+    for plan in plans:
+        current = project.run(plan.record.id)
+        if current.status is RunStatus.RUNNING:
+            project.save_run(replace(current, status=status, finished=datetime.now(UTC), error=error, pid=0))
+
+
+def _run(plan: _Plan, data: PreparedData, project: ProjectStore, services: Services, control: JobControl) -> None:
+    started = time.perf_counter()
+    model, history, stopped = _fit(plan, data, services, control)
+    trained = time.perf_counter()
+    plan.folder.save_history(history)
+    write_text(plan.folder.encoders_file, data.encoders.to_json())
+    replace_folder(plan.folder.model_folder, model.save)
+    findings = assess(model, plan.spec, data, plan.folder, seed=plan.recipe.seed, services=services, control=control)
+    seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
+    plan.folder.save_facts(_facts(plan, data, services, seconds, findings))
+    plan.folder.checkpoints.clear()
+    _finish(plan, data, project, stopped=stopped, seconds=time.perf_counter() - started)
+    if stopped:
+        raise Stopped("Stopped; the best model so far was kept.")
+
+
+def _finish(plan: _Plan, data: PreparedData, project: ProjectStore, *, stopped: bool, seconds: float) -> None:
+    quality = plan.folder.quality("test")
+    project.save_run(
+        replace(
+            project.run(plan.record.id),
+            status=RunStatus.STOPPED if stopped else RunStatus.FINISHED,
+            finished=datetime.now(UTC),
+            seconds=seconds,
+            data_fingerprint=data.test_fingerprint,
+            metrics={metric.name: metric for metric in quality.metrics} if quality else {},
+            pid=0,
+        )
+    )
+
+
+def _fit(
+    plan: _Plan, data: PreparedData, services: Services, control: JobControl
+) -> tuple[FittedModel, tuple[FitProgress, ...], bool]:
+    epochs: dict[int, FitProgress] = {progress.epoch: progress for progress in plan.folder.history()}
+
+    def report(progress: FitProgress) -> None:
+        if progress.metrics:
+            epochs[progress.epoch] = progress
+            plan.folder.save_history(tuple(epochs.values()))
+        control.progress(_training_progress(plan, progress))
+
+    with _logged(plan.folder) as log:
+        context = FitContext(
+            seed=plan.recipe.seed,
+            threads=services.threads,
+            progress=report,
+            should_stop=control.should_stop,
+            checkpoints=plan.folder.checkpoints,
+            log=log,
+        )
+        control.progress(Progress(Phase.TRAINING, 0.0, plan.spec.title, run=plan.record.id, model=plan.spec.title))
+        model = plan.spec.build(plan.parameters).fit(data.training, context)
+    stopped = control.stop.is_set()
+    # Stop ends the training; measuring what was kept takes seconds and may be stopped again.
+    control.stop.clear()
+    return model, tuple(epochs.values()), stopped
+
+
+def _training_progress(plan: _Plan, fit: FitProgress) -> Progress:
+    done = (fit.epoch - 1 + (fit.step / fit.steps if fit.steps else 0.0)) / fit.epochs if fit.epochs else 0.0
+    return Progress(
+        Phase.TRAINING,
+        fraction=min(max(done, 0.0), 1.0),
+        message=fit.message or f"{plan.spec.title}: epoch {fit.epoch} of at most {fit.epochs}",
+        rows_per_second=fit.rows_per_second,
+        run=plan.record.id,
+        model=plan.spec.title,
+        fit=fit,
+    )
+
+
+@contextmanager
+def _logged(folder: RunFolder) -> Iterator[logging.Logger]:
+    log = logging.getLogger(f"crosslens.run.{folder.path.name}")
+    handler = logging.FileHandler(folder.log_file, encoding="utf-8")
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+    log.setLevel(logging.INFO)
+    log.addHandler(handler)
+    try:
+        yield log
+    finally:
+        log.removeHandler(handler)
+        handler.close()
+
+
+def _facts(
+    plan: _Plan, data: PreparedData, services: Services, seconds: dict[str, float], findings: tuple[Finding, ...]
+) -> RunFacts:
+    return RunFacts(
+        model=plan.spec.id,
+        model_title=plan.spec.title,
+        model_version=plan.spec.version,
+        snapshot=data.snapshot,
+        encoded=data.encoded_folder.name,
+        rows_train=len(data.split.train),
+        rows_validation=len(data.split.validation),
+        rows_test=len(data.split.test),
+        fields=data.encoded.schema.names,
+        label=data.encoded.schema.labels[0],
+        versions=_versions(),
+        threads=services.threads,
+        seconds=seconds,
+        findings=(*data.findings, *findings),
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"python": platform.python_version(), "system": platform.platform(terse=True)}
+    for package in _PACKAGES:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions

@@ -1,0 +1,193 @@
+"""The command line: the same jobs as the window, with progress bars for people and JSON for machines.
+
+Exit codes: 0 done, 1 the world failed (one sentence says what, why and what to do), 3 Crosslens failed (a traceback).
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from pathlib import Path
+
+from crosslens import __version__
+from crosslens.errors import Stopped, UserError
+
+from .parts import Parts
+from .terminal import Terminal
+
+__all__ = ["Parts", "run"]
+
+DONE, USER_PROBLEM, OUR_FAULT = 0, 1, 3
+
+
+def run(arguments: Sequence[str], parts: Parts) -> int:
+    """Do what the arguments ask; return the exit code."""
+    options = _parser().parse_args(arguments)
+    if options.action is None:
+        return parts.window(None)
+    terminal = Terminal(as_json=getattr(options, "json", False))
+    try:
+        return int(_action(options.action)(options, parts, terminal) or DONE)
+    except Stopped as stopped:
+        terminal.problem(str(stopped) or "Stopped.")
+        return USER_PROBLEM
+    except UserError as error:
+        terminal.user_error(error)
+        return USER_PROBLEM
+    except KeyboardInterrupt:
+        terminal.problem("Stopped.")
+        return USER_PROBLEM
+    except BrokenPipeError:
+        # The reader of our output went away (a pager, `head`); that is not a failure. Python would complain at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
+    except Exception as error:  # noqa: BLE001  the last line of defence: anything not foreseen is our fault and said so
+        terminal.internal_error(error, traceback.format_exc())
+        return OUR_FAULT
+
+
+def _action(name: str) -> Callable[..., int | None]:
+    """Return the function behind "module:function"; imported now, so that no command pays for another's libraries."""
+    module, function = name.split(":")
+    found: Callable[..., int | None] = getattr(import_module(f".{module}", __package__), function)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="crosslens",
+        description="Point at a database, learn what drives clicks and conversions, see which fields interact and "
+        "whether that is true, hand over a report. Without a command the window opens.",
+    )
+    parser.add_argument("--version", action="version", version=f"crosslens {__version__}")
+    parser.set_defaults(action=None)
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    for add in (
+        _window, _demo, _sample, _recipe, _train, _runs, _explain, _predict, _report, _doctor, _screenshots, _worker,
+    ):  # fmt: skip
+        add(commands)
+    return parser
+
+
+Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
+
+
+def _command(commands: Commands, name: str, action: str, help: str) -> argparse.ArgumentParser:
+    command: argparse.ArgumentParser = commands.add_parser(name, help=help, description=help)
+    command.add_argument("--json", action="store_true", help="print the result as JSON, and no progress")
+    command.set_defaults(action=action)
+    return command
+
+
+def _with_project(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--project", type=Path, default=Path("crosslens-project"), metavar="DIR", help="project folder (%(default)s)"
+    )
+
+
+def _with_threads(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--threads", type=int, default=0, metavar="N", help="processor threads (all)")
+
+
+def _window(commands: Commands) -> None:
+    command = _command(commands, "open", "windows:open_window", "Open the window, on a project if one is given.")
+    command.add_argument("project", nargs="?", type=Path, metavar="PROJECT")
+
+
+def _demo(commands: Commands) -> None:
+    command = _command(
+        commands, "demo", "demo:demo", "Do the whole journey on the built-in sample: database, models, report."
+    )
+    command.add_argument("--out", type=Path, default=Path("crosslens-demo"), metavar="DIR", help="folder (%(default)s)")
+    command.add_argument("--rows", type=int, default=40_000, metavar="N", help="impressions (%(default)s)")
+    command.add_argument("--seed", type=int, default=7, metavar="N", help="seed of the sample (%(default)s)")
+    command.add_argument("--preset", default="default", metavar="NAME", help="kind of sample (%(default)s)")
+    command.add_argument("--no-window", action="store_true", help="do not open the window at the end")
+    _with_threads(command)
+
+
+def _sample(commands: Commands) -> None:
+    command = _command(commands, "sample", "actions:sample", "Write the synthetic shop database, the truth beside it.")
+    command.add_argument("path", type=Path, metavar="PATH", help="the new SQLite file")
+    command.add_argument("--rows", type=int, default=40_000, metavar="N", help="impressions (%(default)s)")
+    command.add_argument("--seed", type=int, default=7, metavar="N", help="seed (%(default)s)")
+    command.add_argument("--preset", default="default", metavar="NAME", help="kind of shop (%(default)s)")
+
+
+def _recipe(commands: Commands) -> None:
+    command = _command(
+        commands, "recipe", "actions:recipe", "Look at a database and write a recipe with suggested joins and roles."
+    )
+    command.add_argument("database", type=Path, metavar="DATABASE", help="an SQLite file")
+    command.add_argument("--base", default="", metavar="TABLE", help="the table whose rows are predicted")
+    command.add_argument("--label", default="", metavar="NAME", help='the label, as "source.column" or a flag\'s name')
+    command.add_argument("--model", action="append", default=[], metavar="ID", help="a model; may be repeated")
+    command.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write it (standard output)")
+
+
+def _train(commands: Commands) -> None:
+    command = _command(commands, "train", "actions:train", "Train every model of a recipe and print how good they are.")
+    command.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE", help="a recipe (TOML)")
+    command.add_argument("--resume", default="", metavar="RUN", help="go on with an interrupted run instead")
+    _with_project(command)
+    _with_threads(command)
+
+
+def _runs(commands: Commands) -> None:
+    command = _command(commands, "runs", "actions:runs", "List the runs of a project.")
+    _with_project(command)
+
+
+def _explain(commands: Commands) -> None:
+    command = _command(
+        commands, "explain", "actions:explain", "Show what drives a run: fields, interactions, or one row."
+    )
+    command.add_argument("run", metavar="RUN")
+    command.add_argument("--row", type=int, default=None, metavar="N", help="explain one row of the test part")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="FIELD=VALUE", help="what if a field had another value"
+    )
+    command.add_argument("--top", type=int, default=10, metavar="N", help="how many interactions (%(default)s)")
+    _with_project(command)
+    _with_threads(command)
+
+
+def _predict(commands: Commands) -> None:
+    command = _command(commands, "predict", "actions:predict", "Score the rows of a database with a trained run.")
+    command.add_argument("run", metavar="RUN")
+    command.add_argument("output", type=Path, metavar="FILE", help="a .csv or .parquet file")
+    command.add_argument("--database", type=Path, default=None, metavar="FILE", help="another database of this shape")
+    _with_project(command)
+    _with_threads(command)
+
+
+def _report(commands: Commands) -> None:
+    command = _command(commands, "report", "actions:report", "Write the report of one or more runs as HTML or PDF.")
+    command.add_argument("runs", nargs="*", metavar="RUN", help="runs (all finished ones)")
+    command.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help=".html or .pdf")
+    command.add_argument("--title", default="", metavar="TEXT")
+    command.add_argument("--notes", default="", metavar="TEXT")
+    _with_project(command)
+
+
+def _doctor(commands: Commands) -> None:
+    command = _command(commands, "doctor", "doctor:doctor", "Check what the machine lacks, and say how to mend it.")
+    command.add_argument("--install", action="store_true", help="install missing system libraries (Debian, as root)")
+    command.add_argument("--quiet", action="store_true", help="say only what is missing")
+
+
+def _screenshots(commands: Commands) -> None:
+    command = _command(commands, "screenshots", "windows:screenshots", "Render every page of the window as PNG files.")
+    command.add_argument("folder", type=Path, metavar="DIR")
+    command.add_argument("--project", type=Path, default=None, metavar="DIR", help="a project with runs")
+
+
+def _worker(commands: Commands) -> None:
+    command = _command(
+        commands, "worker", "headless:worker", "Answer commands on stdin with JSON lines (for the window)."
+    )
+    _with_threads(command)

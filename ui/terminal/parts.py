@@ -1,0 +1,22 @@
+"""What the composition root hands to the command line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from core.report import ReportDocument
+    from core.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Makers of what a command may need; each imports its room only when called."""
+
+    services: Callable[..., Services]
+    window: Callable[[Path | None], int]
+    screenshots: Callable[[Path, Path], tuple[Path, ...]]
+    write_pdf: Callable[[ReportDocument, Path], None]

@@ -1,0 +1,153 @@
+"""The terminal as an output: tables, sentences, a progress line; or JSON and nothing else."""
+
+from __future__ import annotations
+
+import json
+import math
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table as RichTable
+
+from core.commands import Progress as JobProgress
+from core.display import Align, Table
+from core.present import format_cell
+from core.services import JobControl
+from crosslens.errors import UserError
+
+
+class Terminal:
+    """Where results go. With `as_json` standard output carries one JSON value and standard error the problems."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        self.as_json = as_json
+        self._out = Console(highlight=False, soft_wrap=True)
+        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+    def result(self, value: Any) -> None:
+        """Print the result of a command as JSON (only with `as_json`)."""
+        if self.as_json:
+            sys.stdout.write(json.dumps(without_nan(value), ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+    def say(self, text: str) -> None:
+        """Print a sentence for people."""
+        if not self.as_json:
+            self._out.print(text, markup=False)
+
+    def table(self, table: Table) -> None:
+        """Print a table for people."""
+        if self.as_json:
+            return
+        drawn = RichTable(title=table.title or None, title_justify="left", title_style="bold")
+        for column in table.columns:
+            drawn.add_column(column.name, justify="right" if column.align is Align.RIGHT else "left")
+        for number, row in enumerate(table.rows):
+            greyed = bool(table.greyed) and table.greyed[number]
+            cells = [format_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)]
+            drawn.add_row(*cells, style="dim" if greyed else "")
+        self._out.print(drawn)
+        if table.note:
+            self._out.print(table.note, markup=False, style="dim")
+
+    def problem(self, text: str) -> None:
+        """Print a problem in one sentence."""
+        if self.as_json:
+            sys.stdout.write(json.dumps({"error": {"what": text}}, ensure_ascii=False) + "\n")
+        self._err.print(text, markup=False, style="red")
+
+    def user_error(self, error: UserError) -> None:
+        """Print what the world did, why, and what to do."""
+        if self.as_json:
+            problem = {"what": error.what, "why": error.why, "do": error.do}
+            sys.stdout.write(json.dumps({"error": problem}, ensure_ascii=False) + "\n")
+        self._err.print(error.what, markup=False, style="bold red")
+        for line in (error.why, error.do):
+            if line:
+                self._err.print(line, markup=False)
+
+    def internal_error(self, error: Exception, details: str) -> None:
+        """Print our own failure with its traceback."""
+        if self.as_json:
+            problem = {"what": f"{type(error).__name__}: {error}", "details": details}
+            sys.stdout.write(json.dumps({"error": problem}, ensure_ascii=False) + "\n")
+        self._err.print("Crosslens failed; this is our fault. Please report it with these lines:", style="bold red")
+        self._err.print(details, markup=False)
+
+    @contextmanager
+    def job(self) -> Iterator[JobControl]:
+        """Lend a job control that draws progress; Ctrl+C asks the job to stop, a second one ends it."""
+        stop = threading.Event()
+        with _stopping(stop, self._err):
+            if self.as_json or not self._err.is_terminal:
+                yield JobControl(stop=stop)
+                return
+            with _ProgressLine(self._err) as line:
+                yield JobControl(progress=line.show, stop=stop)
+
+
+class _ProgressLine:
+    """One line a phase: what, how far, how fast, how long."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(30),
+            TextColumn("{task.fields[speed]}", markup=False), TimeElapsedColumn(), console=console, transient=True,
+        )  # fmt: skip
+        self._task = self._progress.add_task("Starting", total=1.0, speed="")
+        self._current: tuple[str, str] = ("", "")
+
+    def __enter__(self) -> _ProgressLine:
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def show(self, progress: JobProgress) -> None:
+        """Draw a moment of the job."""
+        if (progress.phase, progress.run) != self._current:
+            self._current = (progress.phase, progress.run)
+            self._progress.reset(self._task)
+        speed = f"{progress.rows_per_second:,.0f} rows/s" if progress.rows_per_second else ""
+        self._progress.update(
+            self._task,
+            description=progress.message or progress.phase.value.capitalize(),
+            total=1.0 if progress.fraction is not None else None,
+            completed=progress.fraction or 0.0,
+            speed=speed,
+        )
+
+
+@contextmanager
+def _stopping(stop: threading.Event, console: Console) -> Iterator[None]:
+    def on_interrupt(*_: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+        console.print("Stopping after this batch; press Ctrl+C again to leave at once.")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, on_interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def without_nan(value: Any) -> Any:
+    """Return plain data in which what is not a finite number is None, so that every JSON reader accepts it."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: without_nan(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_nan(entry) for entry in value]
+    return value
