@@ -5,7 +5,7 @@ One line of JSON each way: `{"id": 7, "command": "read-page", "arguments": {...}
     {"id": 7, "event": "progress", ...Progress}
     {"id": 7, "event": "result", "result": {...}}
     {"id": 7, "event": "error", "error": {"kind", "what", "why", "do", "details"}}      kind: "user" or "internal"
-    {"id": 7, "event": "stopped"}
+    {"id": 7, "event": "stopped", "message": "..."}
 
 `{"id": 7, "command": "stop"}` stops request 7. A secret travels beside the arguments ("secret") and nowhere else.
 """

@@ -48,8 +48,9 @@ class Worker:
         threading.Thread(target=self._read, name="requests", daemon=True).start()
         while (line := self._waiting.get()) is not None:
             self._busy = True
-            self._answer(line)
+            event = self._answer(line)
             self._busy = False
+            self._send({"id": line["id"], **event})
         return 0
 
     def _read(self) -> None:
@@ -81,21 +82,18 @@ class Worker:
     def _stop_event(self, request_id: int) -> threading.Event:
         return self._stops.setdefault(request_id, threading.Event())
 
-    def _answer(self, line: Mapping[str, Any]) -> None:
+    def _answer(self, line: Mapping[str, Any]) -> dict[str, Any]:
         request_id = int(line["id"])
-        stop = self._stop_event(request_id)
-        control = JobControl(progress=self._progress_of(request_id), stop=stop)
+        control = JobControl(progress=self._progress_of(request_id), stop=self._stop_event(request_id))
         try:
-            result = self._handle(_request(line), control)
-            self._send({"id": request_id, "event": "result", "result": to_plain(result)})
-        except Stopped:
-            self._send({"id": request_id, "event": "stopped"})
+            return {"event": "result", "result": to_plain(self._handle(_request(line), control))}
+        except Stopped as stopped:
+            return {"event": "stopped", "message": str(stopped)}
         except UserError as error:
-            self._send({"id": request_id, "event": "error", "error": user_problem(error)})
+            return {"event": "error", "error": user_problem(error)}
         except Exception as error:  # noqa: BLE001  a stranger's model or our own fault: one job lost, not the worker
-            details = "".join(traceback.format_exception(error))
-            message = f"{type(error).__name__}: {error}"
-            self._send({"id": request_id, "event": "error", "error": _problem("internal", message, details)})
+            message, details = f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error))
+            return {"event": "error", "error": _problem("internal", message, details)}
         finally:
             self._stops.pop(request_id, None)
 
