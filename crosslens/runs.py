@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 
 from .relational import ConnectionSpec
+
+_ID_LETTERS = "abcdefghjkmnpqrstuvwxyz23456789"
 
 
 class RunStatus(StrEnum):
@@ -72,3 +76,10 @@ class StoredPreparation:
     name: str
     recipe: str
     changed: datetime
+
+
+def new_run_id(model: str, now: datetime) -> str:
+    """Return an id such as `20261122-093012-arm-net-x7k2`: sorts by time, names the model, fit for a folder name."""
+    slug = re.sub(r"[^a-z0-9]+", "-", model.casefold()).strip("-")[:40] or "model"
+    suffix = "".join(secrets.choice(_ID_LETTERS) for _ in range(4))
+    return f"{now:%Y%m%d-%H%M%S}-{slug}-{suffix}"
