@@ -150,12 +150,12 @@ def _first_strange_time(column: Column) -> str:
 
 def keys(column: Column) -> tuple[Int64Array, list[Any]]:
     """Return for every row the position of its value among the distinct values (-1 for NULL), and those values."""
-    encoded = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
-    encoded = encoded.dictionary_encode() if not pa.types.is_null(encoded.type) else None
-    if encoded is None:
+    if pa.types.is_null(column.type):
         return np.full(len(column), -1, np.int64), []
-    positions = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return positions, encoded.dictionary.to_pylist()
+    encoded = column.dictionary_encode().unify_dictionaries()
+    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    positions = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
+    return positions, encoded.chunk(0).dictionary.to_pylist() if parts else []
 
 
 def as_text(column: Column) -> Column:

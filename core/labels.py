@@ -13,7 +13,7 @@ from crosslens import DataError, Field, FieldRole, FieldSchema
 from crosslens.data import Float32Array
 from crosslens.relational import ColumnRef
 
-from .columns import Column, column_at, numbers, plain
+from .columns import Column, column_at, keys, numbers, plain
 from .vocabulary import truth_of, value_text
 
 LABEL_ROLES = (FieldRole.CLICK, FieldRole.CONVERSION)
@@ -37,7 +37,8 @@ class LabelRule:
         """Return 1 and 0 for every row, (N,). DataError for missing and for other values."""
         column = plain(column)
         _refuse_missing(column, self.field)
-        texts, positions = _distinct(column)
+        positions, values = keys(column)
+        texts = [_as_text(value) for value in values]
         strange = [text for text in texts if self._meaning(text) is None]
         if strange:
             raise DataError(
@@ -121,15 +122,6 @@ def _refuse_missing(column: Column, name: str) -> None:
             do=f"Add a filter '{name} is not null', or choose another label.",
             rows=missing,
         )
-
-
-def _distinct(column: Column) -> tuple[list[str], np.ndarray[tuple[int, ...], np.dtype[np.int32]]]:
-    """Return the distinct values as text, and for every row the position of its value among them."""
-    encoded = pa.chunked_array(column.chunks, column.type).combine_chunks()
-    encoded = encoded.chunk(0) if isinstance(encoded, pa.ChunkedArray) and encoded.num_chunks else encoded
-    encoded = encoded.dictionary_encode()
-    texts = [_as_text(value) for value in encoded.dictionary.to_pylist()]
-    return texts, encoded.indices.to_numpy(zero_copy_only=False)
 
 
 def _counts(column: Column) -> dict[str, int]:
