@@ -34,6 +34,9 @@ A former label is ignored: as a feature it would give the answer away.
 """
 
 
+NO_FIELDS = FieldSchema(())
+
+
 @dataclass(frozen=True, slots=True)
 class Draft:
     """Query, fields and split as chosen so far, with what was measured about them.
@@ -43,7 +46,7 @@ class Draft:
 
     source: ConnectionSpec
     query: QuerySpec
-    fields: FieldSchema = FieldSchema(())
+    fields: FieldSchema = NO_FIELDS
     split: SplitSpec = field(default_factory=SplitSpec)
     title: str = ""
     proposals: tuple[JoinProposal, ...] = ()
@@ -134,8 +137,20 @@ def with_measured(draft: Draft, measured: Preparation) -> Draft:
 
 
 def with_proposal(draft: Draft, proposal: QueryProposal) -> Draft:
-    """Return `draft` with the joins that could be added; its own query stays."""
-    return replace(draft, proposals=proposal.proposals, facts=proposal.facts)
+    """Return `draft` with the joins that could be added; its own query stays, under the names it uses."""
+    names: dict[str, str] = {}
+    proposals = tuple(_renamed(each, draft.query.joins, names) for each in proposal.proposals)
+    facts = tuple(replace(fact, name=names.get(fact.name, fact.name)) for fact in proposal.facts)
+    return replace(draft, proposals=proposals, facts=facts)
+
+
+def _renamed(proposal: JoinProposal, joins: tuple[JoinSpec, ...], names: dict[str, str]) -> JoinProposal:
+    """Return a proposal under the name the query has for the same join, and note the name in `names`."""
+    join = proposal.join
+    on = tuple((replace(column, source=names.get(column.source, column.source)), other) for column, other in join.on)
+    same = (own.name for own in joins if (own.table, own.on, own.kind) == (join.table, on, join.kind))
+    names[join.name] = next(same, join.name)
+    return replace(proposal, join=replace(join, name=names[join.name], on=on))
 
 
 def set_role(draft: Draft, columns: Collection[ColumnRef], role: FieldRole) -> Draft:

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import platformdirs
+
 from core.ports import PluginHost, Projects
+
+
+def default_projects_folder() -> Path:
+    """Return where new projects go unless the user chose another place: a folder among the documents."""
+    return Path(platformdirs.user_documents_dir()) / "Crosslens"
+
+
+def default_settings_file() -> Path:
+    """Return where the window keeps theme, size and recent projects."""
+    return Path(platformdirs.user_config_dir("crosslens", appauthor=False)) / "desktop.ini"
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,15 +25,14 @@ class DesktopServices:
     """The rooms the window needs, plugged in.
 
     worker_command  the program and arguments of a worker, such as (python, main.py, "worker")
-    projects_folder where new projects go unless the user chose another place
-    settings_file   an INI file for theme, window size and recent projects
-    versions        names and versions of what Crosslens is built on, for the Settings page
+    project         a project folder to open at the start, or None
+    projects_folder where new projects go
+    settings_file   an INI file
     """
 
     projects: Projects
     host: PluginHost
     worker_command: tuple[str, ...]
-    projects_folder: Path
-    settings_file: Path
-    version: str
-    versions: Mapping[str, str] = field(default_factory=dict)
+    project: Path | None = None
+    projects_folder: Path = field(default_factory=default_projects_folder)
+    settings_file: Path = field(default_factory=default_settings_file)

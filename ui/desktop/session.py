@@ -23,6 +23,7 @@ from PySide6.QtGui import QUndoCommand, QUndoStack
 from core.commands import Progress, SourceOverview, Train
 from core.ports import ProjectStore
 from core.recipe import ModelChoice, Recipe
+from core.recipe_toml import recipe_to_toml
 from crosslens.errors import UserError
 from crosslens.models import ModelSpec
 from crosslens.relational import ConnectionSpec
@@ -34,6 +35,10 @@ from .services import DesktopServices
 from .worker_client import Failure, Lane, Request
 
 Result = Callable[[Any], None]
+
+
+def _nothing() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +75,12 @@ class Session(QObject):
         self.busy = ""
         self.undo_stack = QUndoStack(self)
         self._models: tuple[ModelSpec, ...] | None = None
+        self._asked: dict[str, Request] = {}
         self._browse = Lane(services.worker_command, keep_worker=True, parent=self)
         self._jobs = Lane(services.worker_command, keep_worker=False, parent=self)
         self._jobs.changed.connect(self.jobsChanged)
+        self.preferences.changed.connect(self._apply_threads)
+        self._apply_threads()
 
     @property
     def models(self) -> tuple[ModelSpec, ...]:
@@ -118,6 +126,39 @@ class Session(QObject):
         request.failed.connect(on_error or self.fail)
         (self._jobs if lane == "job" else self._browse).submit(request)
         return request
+
+    def ask(
+        self, topic: str, command: Any, then: Result, *, busy: str, otherwise: Callable[[], None] = _nothing
+    ) -> None:
+        """Ask a quick question that replaces the former one of the same topic; `busy` is said meanwhile.
+
+        `otherwise` is called when there is no answer: after a failure (which is shown) or a Stop.
+        """
+        if former := self._asked.pop(topic, None):
+            former.stop()
+        request = self.request(command, None, lambda _: None, title=busy)
+        self._asked[topic] = request
+        self.set_busy(busy)
+
+        def conclude(follow: Callable[[], None]) -> None:
+            if self._asked.get(topic) is request:
+                del self._asked[topic]
+                self.set_busy("")
+                follow()
+
+        def fail(failure: Failure) -> None:
+            self.fail(failure)
+            otherwise()
+
+        request.finished.connect(lambda answer: conclude(lambda: then(answer)))
+        request.failed.connect(lambda failure: conclude(lambda: fail(failure)))
+        request.stopped.connect(lambda: conclude(otherwise))
+        request.progressed.connect(lambda progress: self._say_progress(topic, request, progress))
+
+    def stop_asking(self) -> None:
+        """Stop every quick question that is being waited for."""
+        for request in tuple(self._asked.values()):
+            request.stop()
 
     def train(
         self, models: Sequence[ModelChoice], on_result: Result | None = None, *, resume: str = "", recipe: str = ""
@@ -203,7 +244,6 @@ class Session(QObject):
 
     def warm(self) -> None:
         """Start the browse worker, so that the first answer comes sooner."""
-        self._apply_threads()
         self._browse.warm()
 
     def close(self) -> None:
@@ -215,13 +255,15 @@ class Session(QObject):
             self.project = None
         self.preferences.sync()
 
+    def _say_progress(self, topic: str, request: Request, progress: Progress) -> None:
+        if self._asked.get(topic) is request and progress.message:
+            self.set_busy(progress.message)
+
     def _apply_threads(self) -> None:
         threads = self.preferences.threads
-        self._jobs.environment = {"CROSSLENS_THREADS": str(threads)} if threads else {}
+        self._jobs.arguments = ("--threads", str(threads)) if threads else ()
 
     def _recipe_text(self, models: Sequence[ModelChoice]) -> str:
-        from core.recipe_toml import recipe_to_toml
-
         recipe = self.recipe(models)
         return "" if recipe is None else recipe_to_toml(recipe)
 

@@ -143,7 +143,7 @@ class WorkerProcess(QObject):
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._over = False
         self._process = QProcess(self)
-        self._process.setProcessEnvironment(_environment(environment))
+        self._process.setProcessEnvironment(_environment())
         self._process.setProgram(command[0])
         self._process.setArguments(list(command[1:]))
         self._process.readyReadStandardOutput.connect(self._read_answers)
@@ -215,10 +215,9 @@ class WorkerProcess(QObject):
             self.ended.emit("\n".join([*self._log, reason]))
 
 
-def _environment(extra: Mapping[str, str]) -> QProcessEnvironment:
+def _environment() -> QProcessEnvironment:
     environment = QProcessEnvironment.systemEnvironment()
-    for name, value in ({"PYTHONUTF8": "1", "PYTHONUNBUFFERED": "1"} | dict(extra)).items():
-        environment.insert(name, value)
+    environment.insert("PYTHONUTF8", "1")
     return environment
 
 
@@ -229,7 +228,7 @@ class Lane(QObject):
 
     def __init__(self, command: Sequence[str], *, keep_worker: bool, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self.environment: dict[str, str] = {}
+        self.arguments: tuple[str, ...] = ()
         self._command = tuple(command)
         self._keep_worker = keep_worker
         self._queue: deque[Request] = deque()
@@ -285,7 +284,7 @@ class Lane(QObject):
         self.changed.emit()
 
     def _start(self) -> WorkerProcess:
-        worker = WorkerProcess(self._command, self.environment, self)
+        worker = WorkerProcess((*self._command, *self.arguments), self)
         worker.answered.connect(self._hear)
         worker.ended.connect(self._lose)
         return worker

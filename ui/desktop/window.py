@@ -1,0 +1,167 @@
+"""The one window: rail, header, message bar, the page in front, and the tray."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
+
+from core.commands import Train
+
+from .icons import app_icon
+from .pages.page import Page
+from .session import Session
+from .shell.header import Header
+from .shell.message_bar import MessageBar
+from .shell.rail import Rail
+from .shell.tray import Tray
+from .worker_client import Request
+
+LOWER_PAGES = 2
+"""How many pages stand at the foot of the rail."""
+
+
+class MainWindow(QMainWindow):
+    """Shows the pages it is given; everything they know is in the session."""
+
+    def __init__(self, session: Session, pages: Sequence[Page]) -> None:
+        super().__init__()
+        self.session = session
+        self.pages = {page.page_id: page for page in pages}
+        self.rail = Rail(pages, lower=LOWER_PAGES)
+        self.header = Header()
+        self.message_bar = MessageBar()
+        self.tray = Tray(session)
+        self._stack = QStackedWidget()
+        for page in pages:
+            self._stack.addWidget(page)
+        self._lay_out()
+        self._add_shortcuts(pages)
+        session.navigated.connect(self.show_page)
+        session.noticed.connect(self.message_bar.show_notice)
+        session.projectChanged.connect(self._retitle)
+        session.jobsChanged.connect(self._watch_jobs)
+        self._watched: set[int] = set()
+        self._retitle()
+        self.setWindowIcon(app_icon())
+        self.setMinimumSize(960, 600)
+        self.resize(QSize(1320, 860))
+        self.restoreGeometry(session.preferences.geometry)
+        self.show_page(pages[0].page_id)
+
+    @property
+    def page(self) -> Page:
+        """Return the page in front."""
+        page = self._stack.currentWidget()
+        assert isinstance(page, Page)
+        return page
+
+    def show_page(self, page_id: str) -> None:
+        """Bring a page to the front."""
+        page = self.pages[page_id]
+        self._stack.setCurrentWidget(page)
+        self.rail.show_chosen(page_id)
+        self.header.show_page(page)
+        page.shown()
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Ask once while a job runs; then remember the window's place and end everything."""
+        if self.session.jobs and not self._may_close():
+            event.ignore()
+            return
+        self.session.preferences.geometry = self.saveGeometry()
+        self.session.close()
+        event.accept()
+
+    def _may_close(self) -> bool:
+        question = QMessageBox(self)
+        question.setIcon(QMessageBox.Icon.Question)
+        question.setWindowTitle(self.tr("A job is running"))
+        question.setText(self.tr("“{job}” is still running.").format(job=self.session.jobs[0].title))
+        question.setInformativeText(
+            self.tr("If you close now, its run shows as interrupted and can be resumed from its last checkpoint.")
+        )
+        close = question.addButton(self.tr("Close and interrupt"), QMessageBox.ButtonRole.DestructiveRole)
+        stay = question.addButton(self.tr("Keep working"), QMessageBox.ButtonRole.RejectRole)
+        question.setDefaultButton(stay)
+        question.exec()
+        return question.clickedButton() is close
+
+    def _lay_out(self) -> None:
+        right = QVBoxLayout()
+        right.setContentsMargins(0, 0, 0, 0)
+        right.setSpacing(0)
+        for widget in (self.header, self.message_bar):
+            right.addWidget(widget)
+        right.addWidget(self._stack, 1)
+        top = QHBoxLayout()
+        top.setContentsMargins(0, 0, 0, 0)
+        top.setSpacing(0)
+        top.addWidget(self.rail)
+        top.addLayout(right, 1)
+        centre = QWidget()
+        layout = QVBoxLayout(centre)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(0)
+        layout.addLayout(top, 1)
+        layout.addWidget(self.tray)
+        self.setCentralWidget(centre)
+
+    def _add_shortcuts(self, pages: Sequence[Page]) -> None:
+        for number, page in enumerate(pages, start=1):
+            self._shortcut(f"Ctrl+{number}", lambda page_id=page.page_id: self.show_page(page_id))
+        self._shortcut("F5", self._train)
+        self._shortcut("Esc", self._stop)
+        self._shortcut("F1", self._help)
+        self._shortcut("Ctrl+Return", lambda: self.page.primary.trigger())
+        stack = self.session.undo_stack
+        for action, keys in (
+            (stack.createUndoAction(self, self.tr("Undo")), QKeySequence.StandardKey.Undo),
+            (stack.createRedoAction(self, self.tr("Redo")), QKeySequence.StandardKey.Redo),
+        ):
+            action.setShortcuts(keys)
+            self.addAction(action)
+
+    def _shortcut(self, keys: str, act: object) -> None:
+        action = QAction(self)
+        action.setShortcut(QKeySequence(keys))
+        action.triggered.connect(act)
+        self.addAction(action)
+
+    def _train(self) -> None:
+        self.show_page("train")
+        self.pages["train"].primary.trigger()
+
+    def _stop(self) -> None:
+        if self.session.busy:
+            self.session.stop_asking()
+        elif self.session.jobs:
+            self.tray.stop()
+        else:
+            self.message_bar.hide()
+
+    def _help(self) -> None:
+        self.session.notify(
+            self.tr(
+                "Ctrl+1 … Ctrl+7 pages  ·  Ctrl+Enter the page’s main button  ·  F5 train  ·  Esc stop  ·  "
+                "Ctrl+Z / Ctrl+Y undo and redo a change of the preparation"
+            )
+        )
+
+    def _retitle(self) -> None:
+        project = self.session.project
+        self.setWindowTitle("Crosslens" if project is None else f"{project.folder.name} – Crosslens")
+
+    def _watch_jobs(self) -> None:
+        for job in self.session.jobs:
+            if job.id not in self._watched:
+                self._watched.add(job.id)
+                job.finished.connect(lambda _, job=job: self._job_ended(job))
+                job.failed.connect(lambda _, job=job: self._job_ended(job))
+
+    def _job_ended(self, job: Request) -> None:
+        """Ask for attention when a training ends while the window is in the background."""
+        if isinstance(job.command, Train) and not self.isActiveWindow():
+            QApplication.alert(self)
