@@ -50,8 +50,15 @@ class JobControl:
         self.progress(Progress(phase=phase, fraction=fraction, message=message))
 
 
+THREADS_VARIABLE = "CROSSLENS_THREADS"
+"""Environment variable that limits the processor threads of a job."""
+
+
 def usable_threads() -> int:
-    """Return how many processor threads this process may use."""
+    """Return how many processor threads a job may use: what the variable says, else what the process may run on."""
+    wanted = os.environ.get(THREADS_VARIABLE, "")
+    if wanted.isdigit() and int(wanted) > 0:
+        return int(wanted)
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return max(1, os.cpu_count() or 1)

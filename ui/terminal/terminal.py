@@ -27,8 +27,8 @@ class Terminal:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._out = Console(highlight=False, soft_wrap=True)
-        self._err = Console(stderr=True, highlight=False, soft_wrap=True)
+        self._out = Console(highlight=False, markup=False, soft_wrap=True)
+        self._err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
         """Print the result of a command as JSON (only with `as_json`)."""
@@ -38,7 +38,7 @@ class Terminal:
     def say(self, text: str) -> None:
         """Print a sentence for people."""
         if not self.as_json:
-            self._out.print(text, markup=False)
+            self._out.print(text)
 
     def table(self, table: Table) -> None:
         """Print a table for people."""
@@ -53,23 +53,23 @@ class Terminal:
             drawn.add_row(*cells, style="dim" if greyed else "")
         self._out.print(drawn)
         if table.note:
-            self._out.print(table.note, markup=False, style="dim")
+            self._out.print(table.note, style="dim")
 
     def problem(self, text: str) -> None:
         """Print a problem in one sentence."""
         if self.as_json:
             sys.stdout.write(json.dumps({"error": {"what": text}}, ensure_ascii=False) + "\n")
-        self._err.print(text, markup=False, style="red")
+        self._err.print(text, style="red")
 
     def user_error(self, error: UserError) -> None:
         """Print what the world did, why, and what to do."""
         if self.as_json:
             problem = {"what": error.what, "why": error.why, "do": error.do}
             sys.stdout.write(json.dumps({"error": problem}, ensure_ascii=False) + "\n")
-        self._err.print(error.what, markup=False, style="bold red")
+        self._err.print(error.what, style="bold red")
         for line in (error.why, error.do):
             if line:
-                self._err.print(line, markup=False)
+                self._err.print(line)
 
     def internal_error(self, error: Exception, details: str) -> None:
         """Print our own failure with its traceback."""
@@ -77,7 +77,7 @@ class Terminal:
             problem = {"what": f"{type(error).__name__}: {error}", "details": details}
             sys.stdout.write(json.dumps({"error": problem}, ensure_ascii=False) + "\n")
         self._err.print("Crosslens failed; this is our fault. Please report it with these lines:", style="bold red")
-        self._err.print(details, markup=False)
+        self._err.print(details)
 
     @contextmanager
     def job(self) -> Iterator[JobControl]:
