@@ -76,7 +76,8 @@ class BarListCanvas(Canvas):
         return min(widest(self.metrics(), self._picture.labels), longest) + GAP
 
     def _value_texts(self) -> list[str]:
-        return [numbers.with_unit(value, self._picture.unit) for value in self._picture.values]
+        decimals = numbers.decimals_for(self._picture.values)
+        return [numbers.with_unit(value, self._picture.unit, decimals) for value in self._picture.values]
 
     def _value_width(self) -> float:
         return widest(self.metrics(), self._value_texts()) + GAP

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 from PySide6.QtCore import QLocale
 
@@ -23,6 +24,16 @@ def number(value: float, decimals: int | None = None) -> str:
     if value and not _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN and decimals > 0:
         return _signed(QLocale().toString(float(value), "e", 1))
     return _signed(QLocale().toString(float(value), "f", decimals))
+
+
+def decimals_for(values: Iterable[float]) -> int:
+    """Return how many decimals a column of numbers needs for three significant digits of its largest."""
+    return _decimals_of(max((abs(value) for value in values if math.isfinite(value)), default=0.0))
+
+
+def signed(value: float, decimals: int | None = None) -> str:
+    """Return the number with its sign, a plus included."""
+    return ("+" if value > 0 else "") + number(value, decimals)
 
 
 def percent(value: float, decimals: int = 1) -> str:

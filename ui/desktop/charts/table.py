@@ -136,9 +136,9 @@ class _Header(QHeaderView):
     """Heads with the margin of the cells below them."""
 
     def initStyleOptionForIndex(self, option: QStyleOptionHeaderV2, logicalIndex: int) -> None:
-        """Add half a letter's width on both sides."""
+        """Add a space of fixed width on both sides."""
         super().initStyleOptionForIndex(option, logicalIndex)
-        option.text = f"\u2009{option.text}\u2009"
+        option.text = f"\u2002{option.text}\u2002"
 
 
 class TableView(QTableView):

@@ -74,7 +74,7 @@ class WaterfallCanvas(Canvas):
         line = self._lines[item]
         if line.is_level:
             return f"{line.label}: {numbers.with_unit(line.end, self._picture.unit, 2)}"
-        change = numbers.with_unit(line.change, self._picture.unit, 2)
+        change = f"{numbers.signed(line.change, 2)} {self._picture.unit}"
         after = numbers.number(line.end, 2)
         return self.tr("{field}: {change}, then {after}").format(field=line.label, change=change, after=after)
 
@@ -106,7 +106,7 @@ class WaterfallCanvas(Canvas):
     def _text(self, line: Line) -> str:
         if line.is_level:
             return numbers.number(line.end, 2)
-        return ("+" if line.change > 0 else "") + numbers.number(line.change, 2)
+        return numbers.signed(line.change, 2)
 
     def _value_width(self) -> float:
         return widest(self._bold(), [self._text(line) for line in self._lines]) + GAP
