@@ -136,9 +136,10 @@ def _moments(values: Float64Array) -> tuple[float, float]:
 
 
 def _edges(values: Float64Array, bins: int, *, whole: bool) -> tuple[float, ...]:
-    """Return at most bins - 1 different inner quantiles, none at the smallest value, so that no bin is empty."""
-    inner = np.quantile(values, np.arange(1, bins) / bins, method="higher" if whole else "linear")
-    return tuple(float(edge) for edge in np.unique(inner) if edge > values.min())
+    """Return at most bins - 1 different inner quantiles between which no bin is empty."""
+    inner = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="higher" if whole else "linear"))
+    counts = np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
+    return tuple(float(edge) for edge in inner[counts[:-1] > 0])
 
 
 def _unreadable(column: Column, each: Field, present: int) -> Finding | None:
