@@ -154,9 +154,11 @@ def _said(error: BaseException) -> str:
     """Return one line that ends like a sentence."""
     if isinstance(error, SystemExit):
         return "it tried to end the program."
-    text = str(error).strip().splitlines()
-    line = text[0] if text else "no reason given"
-    prefix = "" if isinstance(error, (PluginError, pluggy.PluginValidationError)) else f"{type(error).__name__}: "
+    lines = str(error).strip().splitlines() or ["no reason given"]
+    if isinstance(error, pluggy.PluginValidationError):
+        prefix, line = "", lines[-1]  # the first lines repeat names, the last one says what is wrong
+    else:
+        prefix, line = "" if isinstance(error, PluginError) else f"{type(error).__name__}: ", lines[0]
     return prefix + (line if line.endswith((".", "!", "?")) else f"{line}.")
 
 

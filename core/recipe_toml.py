@@ -247,8 +247,8 @@ def _read_query(section: _Section) -> QuerySpec:
         columns=tuple(section.columns("columns")),
         joins=tuple(_read_join(each) for each in section.sections("joins")),
         filters=tuple(_read_filter(each) for each in section.sections("filters")),
-        time=section.column("time") if "time" in section.data else None,
-        limit=section.integer("limit", minimum=1) if "limit" in section.data else None,
+        time=section.column("time") if section.has("time") else None,
+        limit=section.integer("limit", minimum=1) if section.has("limit") else None,
     )
     section.done()
     return query
@@ -269,7 +269,7 @@ def _read_filter(section: _Section) -> FilterSpec:
     filter_ = FilterSpec(
         column=section.column("column"),
         operator=section.choice("operator", Comparison),
-        value=section.scalar("value") if "value" in section.data else None,
+        value=section.scalar("value") if section.has("value") else None,
     )
     section.done()
     return filter_
@@ -360,6 +360,11 @@ class _Section:
                     place=self._place,
                 )
 
+    def has(self, key: str) -> bool:
+        """Whether an entry that may be left out is there."""
+        self._asked.append(key)
+        return key in self.data
+
     def text(self, key: str, default: str | None = None) -> str:
         value: str = self._get(key, default, str, "a text")
         return value
@@ -403,7 +408,7 @@ class _Section:
         if isinstance(value, str):
             return TableRef(value)
         section = _Section(value, f"in {key} {self._place}")
-        table = TableRef(section.text("name"), section.text("schema") if "schema" in value else None)
+        table = TableRef(section.text("name"), section.text("schema") if section.has("schema") else None)
         section.done()
         return table
 

@@ -1,0 +1,163 @@
+"""What is found before training."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from core.commands import Finding
+from core.findings import MOST_ROWS, auc, check, check_profiles
+from crosslens.relational import ColumnProfile, ColumnType
+
+from .snapshots import fields, ref, snapshot
+
+N = 1000
+RNG = np.random.default_rng(5)
+Y = RNG.integers(0, 2, N)
+NOISE = RNG.normal(size=N)
+COLOUR = np.array(["red", "green", "blue"])[RNG.integers(0, 3, N)]
+
+
+def found(meaning: str = "feature", **columns: Any) -> tuple[Finding, ...]:
+    """Check label y with one column x."""
+    table, refs = snapshot(**{"y": Y} | columns)
+    return check(table, refs, fields(y="click", x=meaning))
+
+
+@pytest.mark.parametrize(("meaning", "values"), [("numerical feature", NOISE), ("feature", COLOUR)])
+def test_honest_columns_raise_no_alarm(meaning: str, values: Any) -> None:
+    assert found(meaning, x=values) == ()
+
+
+@pytest.mark.parametrize(
+    ("meaning", "values"),
+    [
+        ("feature", Y),
+        ("feature", np.where(Y, "deal", "none")),
+        ("feature", np.where(Y, COLOUR, "never shown")),
+        ("numerical feature", Y + 0.01 * NOISE),
+        ("numerical feature", -Y + 0.01 * NOISE),
+        ("numerical feature", np.where(Y, 0, np.sign(NOISE) * 9) + 0.01 * NOISE),
+        ("numerical feature", (Y * 2).astype(str)),
+    ],
+)
+def test_a_column_that_gives_the_label_away_is_named(meaning: str, values: Any) -> None:
+    (finding,) = found(meaning, x=values)
+    assert finding.severity == "warn"
+    assert finding.message.startswith("x alone tells y with an AUC of ")
+    assert finding.columns == ("x",)
+
+
+@pytest.mark.parametrize("meaning", ["feature", "numerical feature"])
+def test_a_column_that_is_missing_just_when_nothing_happened_is_named(meaning: str) -> None:
+    (finding,) = found(meaning, x=pa.array(np.round(NOISE), mask=Y == 0))
+    assert finding.message.startswith("Whether x is missing gives y away (AUC 1.000).")
+
+
+def test_identifiers_of_single_rows_are_useless_but_leak_nothing() -> None:
+    (finding,) = found(x=np.arange(N))
+    assert finding.message == "x is different in almost every row and says nothing."
+    assert found("numerical feature", x=RNG.permutation(N)) == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [(pa.nulls(N, pa.string()), "has no value in any row"), (["same"] * N, "has the same value in every row")],
+)
+def test_columns_that_say_nothing_are_named(values: Any, message: str) -> None:
+    (finding,) = found(x=values)
+    assert message in finding.message
+
+
+def test_a_column_of_one_value_and_missing_ones_says_something() -> None:
+    assert found(x=np.where(NOISE > 0, "yes", None).tolist()) == ()
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1] * N, "y is 1 in every row"),
+        ([None, *Y[1:].tolist()], "y is missing in 1 of 1,000 rows"),
+        (COLOUR, "3 different values"),
+    ],
+)
+def test_a_label_that_cannot_be_learned_stops(values: Any, message: str) -> None:
+    (finding,) = found(x=COLOUR, y=values)
+    assert (finding.severity, finding.columns) == ("stop", ("y",))
+    assert message in finding.message
+
+
+def test_no_label_stops() -> None:
+    table, refs = snapshot(x=COLOUR)
+    assert [finding.severity for finding in check(table, refs, fields(x="feature"))] == ["stop"]
+
+
+@pytest.mark.parametrize(("positives", "word"), [(49, "positive"), (N - 49, "negative")])
+def test_few_rows_of_a_kind_are_said(positives: int, word: str) -> None:
+    (finding,) = found(x=COLOUR, y=np.arange(N) < positives)
+    assert finding.message.startswith(f"Only 49 of 1,000 rows are {word} for y")
+
+
+def test_fifty_of_a_kind_are_enough() -> None:
+    assert found(x=COLOUR, y=RNG.permutation(N) < 50) == ()
+
+
+def test_a_guessed_label_is_noted_and_bad_weights_stop() -> None:
+    table, refs = snapshot(y=np.where(RNG.random(N) < 0.3, "sold", "kept"), x=COLOUR, w=-np.ones(N))
+    findings = check(table, refs, fields(y="click", x="feature", w="numerical weight"))
+    assert [finding.severity for finding in findings] == ["stop", "note"]
+    assert "'sold' counts as click" in findings[1].message
+
+
+def test_large_snapshots_are_sampled_and_quick() -> None:
+    rows = 3 * MOST_ROWS
+    label = np.random.default_rng(0).integers(0, 2, rows)
+    started = time.perf_counter()
+    (finding,) = found(x=label, y=label)
+    assert "AUC of 1.000" in finding.message
+    assert time.perf_counter() - started < 3
+
+
+def test_auc_counts_ties_half() -> None:
+    labels = np.array([1, 0, 1, 0], np.float32)
+    assert auc(labels, np.array([3.0, 1.0, 2.0, 2.0])) == pytest.approx(3.5 / 4)
+    assert auc(np.ones(3, np.float32), np.arange(3.0)) == 0.5
+
+
+def profile(name: str, *, rows: int = 1000, nulls: int = 0, distinct: int = 10, sampled: bool = False) -> ColumnProfile:
+    return ColumnProfile(ref(name), ColumnType.TEXT, rows, nulls, distinct, sampled=sampled)
+
+
+LABEL = profile("y", distinct=2)
+
+
+@pytest.mark.parametrize(
+    ("label", "feature", "severity", "message"),
+    [
+        (profile("y", distinct=2, nulls=3), profile("x"), "stop", "missing in 3 of 1,000"),
+        (profile("y", distinct=3), profile("x"), "stop", "has 3 different values; it needs two"),
+        (profile("y", distinct=1), profile("x"), "stop", "has 1 different values; it needs two"),
+        (profile("y", distinct=1, sampled=True), profile("x"), "warn", "in a sample of 1,000 rows"),
+        (LABEL, profile("x", nulls=1000, distinct=0), "warn", "no value in any row"),
+        (LABEL, profile("x", distinct=1), "warn", "same value in every row"),
+        (LABEL, profile("x", distinct=950), "warn", "different in almost every row"),
+    ],
+)
+def test_profiles_tell_before_rows_are_read(
+    label: ColumnProfile, feature: ColumnProfile, severity: str, message: str
+) -> None:
+    (finding,) = check_profiles(fields(y="click", x="feature"), (label, feature))
+    assert finding.severity == severity
+    assert message in finding.message
+
+
+def test_sound_profiles_raise_no_alarm() -> None:
+    assert check_profiles(fields(y="click", x="feature"), (LABEL, profile("x"))) == ()
+
+
+def test_a_preparation_without_label_or_features_stops() -> None:
+    assert [each.severity for each in check_profiles(fields(x="ignore"), (profile("x"),))] == ["stop", "stop"]

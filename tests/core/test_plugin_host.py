@@ -1,0 +1,235 @@
+"""Plugins of good and of ill will, loaded side by side."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from core.plugin_host import Host, load_plugins
+from core.ports import PluginHost
+from crosslens import ModelSpec, PluginError, Task, hookimpl, parameter
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    width: int = parameter(8, label="Width", minimum=1)
+
+
+@dataclass(frozen=True, slots=True)
+class NoDefault:
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class OddType:
+    width: dict[str, int] = dataclasses.field(default_factory=dict)
+
+
+def spec(**changes: Any) -> ModelSpec:
+    facts = {"id": "good", "title": "Good", "summary": "", "task": Task.CTR, "parameters": Parameters}
+    return ModelSpec(**{**facts, "build": print, "load": print, **changes})
+
+
+def plugin(register: Callable[..., Any] | None = None, *, hook: str = "crosslens_register_models") -> ModuleType:
+    """Return a module that registers what `register` returns."""
+    module = ModuleType("plugin")
+    if register is not None:
+        setattr(module, hook, hookimpl(register))
+    return module
+
+
+def brings(*specs: Any) -> ModuleType:
+    return plugin(lambda: specs)
+
+
+def load(*modules: ModuleType) -> Host:
+    return load_plugins([(f"plugin {place}", module) for place, module in enumerate(modules)], entry_points=False)
+
+
+def test_models_come_in_the_order_of_their_plugins() -> None:
+    host = load(brings(spec(id="b"), spec(id="a")), brings(spec(id="c")))
+    assert [model.id for model in host.models()] == ["b", "a", "c"]
+    assert host.problems() == ()
+    assert host.model("c").title == "Good"
+    assert host.plugin_of("c") == "plugin 1"
+
+
+def test_the_host_is_what_jobs_expect() -> None:
+    host: PluginHost = load(brings(spec()))
+    assert host.model("good").id == "good"
+
+
+def raising(error: BaseException) -> ModuleType:
+    def register() -> Any:
+        raise error
+
+    return plugin(register)
+
+
+def half_way() -> ModuleType:
+    def register() -> Iterator[ModelSpec]:
+        yield spec(id="early")
+        raise RuntimeError("ran out of models")
+
+    return plugin(register)
+
+
+@pytest.mark.parametrize(
+    ("module", "message"),
+    [
+        (raising(RuntimeError("no licence\nsecond line")), "RuntimeError: no licence."),
+        (raising(SystemExit(3)), "it tried to end the program."),
+        (raising(MemoryError()), "MemoryError: no reason given."),
+        (half_way(), "RuntimeError: ran out of models."),
+        (plugin(lambda: [*()], hook="crosslens_register_modles"), "crosslens_register_modles"),
+        (plugin(lambda colour: []), "colour"),
+        (plugin(), "it implements no hook."),
+        (plugin(lambda: 3), "TypeError"),
+    ],
+)
+def test_a_broken_plugin_is_a_problem_and_stops_nobody(module: ModuleType, message: str) -> None:
+    host = load(brings(spec(id="before")), module, brings(spec(id="after")))
+    assert [model.id for model in host.models()] == ["before", "after"]
+    (problem,) = host.problems()
+    assert problem.name == "plugin 1"
+    assert problem.message.startswith("The plugin plugin 1 could not be loaded: ")
+    assert message in problem.message
+    assert "Traceback" in problem.details
+
+
+def test_the_users_own_interruption_is_let_through() -> None:
+    with pytest.raises(KeyboardInterrupt):
+        load(raising(KeyboardInterrupt()))
+
+
+class Hostile(type):
+    def __instancecheck__(cls, _: object) -> bool:
+        raise OSError("no")
+
+    @property
+    def __dataclass_fields__(cls) -> Any:
+        raise OSError("do not look")
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ("arm-net", "it is a str and not a ModelSpec"),
+        (spec(id="Not A Slug"), "small letters, digits and single hyphens"),
+        (spec(id=7), "small letters, digits and single hyphens"),
+        (spec(title=" "), "has no title"),
+        (spec(task="ctr please"), "unknown task"),
+        (spec(build=None), "must be functions"),
+        (spec(parameters=Parameters()), "are not a dataclass"),
+        (spec(parameters=dict), "are not a dataclass"),
+        (spec(parameters=NoDefault), "width of 'good' have no default"),
+        (spec(parameters=OddType), "TypeError"),
+        (spec(parameters=Hostile("Odd", (), {})), "OSError: do not look."),
+    ],
+)
+def test_a_model_that_is_none_is_refused_and_its_neighbour_kept(bad: Any, message: str) -> None:
+    host = load(brings(bad, spec(id="neighbour")))
+    assert [model.id for model in host.models()] == ["neighbour"]
+    (problem,) = host.problems()
+    assert problem.message.startswith("A model of the plugin plugin 0 was refused: ")
+    assert message in problem.message
+
+
+def test_a_default_out_of_its_own_range_is_refused() -> None:
+    @dataclass(frozen=True, slots=True)
+    class OutOfRange:
+        width: int = parameter(0, label="Width", minimum=1)
+
+    (problem,) = load(brings(spec(parameters=OutOfRange))).problems()
+    assert "Width cannot be 0" in problem.message
+
+
+def test_the_first_model_of_an_id_keeps_it() -> None:
+    host = load(brings(spec(title="First")), brings(spec(title="Second")))
+    assert host.model("good").title == "First"
+    assert host.problems()[0].message == (
+        "The model 'good' of the plugin plugin 1 was refused: plugin 0 already brings one."
+    )
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"), [("goood", "Did you mean 'good'"), ("xyz", "Models are: good"), ("", "no model ''")]
+)
+def test_a_model_there_is_not_is_named(asked: str, message: str) -> None:
+    with pytest.raises(PluginError, match=message):
+        load(brings(spec())).model(asked)
+
+
+def test_what_a_plugin_prints_stays_off_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
+    load(plugin(lambda: sys.stdout.write("rubbish") and []))
+    assert capsys.readouterr().out == ""
+
+
+def install(folder: Path, name: str, code: str) -> None:
+    """Put a distribution with one module into a folder."""
+    (folder / f"{name}.py").write_text(code)
+    about = folder / f"{name}-1.0.dist-info"
+    about.mkdir(parents=True)
+    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(f"[crosslens]\n{name} = {name}\n")
+
+
+GOOD = """
+from crosslens import ModelSpec, Task, hookimpl
+from dataclasses import dataclass
+
+@dataclass(frozen=True)
+class Parameters:
+    pass
+
+@hookimpl
+def crosslens_register_models():
+    return [ModelSpec("stranger", "Stranger", "", Task.CTR, Parameters, print, print)]
+"""
+
+
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.syspath_prepend(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if name.startswith("zz_"):
+            del sys.modules[name]
+
+
+def test_installed_plugins_are_found_and_broken_ones_named(site: Path) -> None:
+    install(site, "zz_good", GOOD)
+    install(site, "zz_exits", "import sys\nsys.exit('bye')")
+    install(site, "zz_absent", "import there_is_no_such_module")
+    install(site, "zz_syntax", "def (")
+    host = load_plugins([("own", brings(spec()))])
+    assert host.model("stranger").title == "Stranger"
+    assert host.models()[0].id == "good"
+    problems = {problem.name: problem.message for problem in host.problems()}
+    assert "end the program" in problems["zz_exits"]
+    assert "there_is_no_such_module" in problems["zz_absent"]
+    assert "SyntaxError" in problems["zz_syntax"]
+
+
+def test_installed_plugins_can_be_left_out(site: Path) -> None:
+    install(site, "zz_good", GOOD)
+    assert load_plugins([], entry_points=False).models() == ()
+    assert "zz_good" not in sys.modules
+
+
+def test_unreadable_metadata_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(**_: object) -> None:
+        raise ValueError("odd metadata")
+
+    monkeypatch.setattr("importlib.metadata.entry_points", broken)
+    host = load_plugins([("own", brings(spec()))])
+    assert [model.id for model in host.models()] == ["good"]
+    assert host.problems()[0].message == "The list of installed plugins cannot be read: ValueError: odd metadata."

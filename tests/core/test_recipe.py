@@ -1,0 +1,194 @@
+"""Recipes to TOML and back, and the sentences for recipes that are wrong."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from core.recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
+from core.recipe_toml import recipe_from_toml, recipe_to_toml
+from crosslens import Field, FieldKind, FieldRole, FieldSchema, RecipeError
+from crosslens.relational import (
+    ColumnRef,
+    Comparison,
+    ConnectionSpec,
+    FilterSpec,
+    JoinKind,
+    JoinSpec,
+    QuerySpec,
+    TableRef,
+)
+
+POSITION, PRICE, CLICKS = (
+    ColumnRef("impressions", "position"),
+    ColumnRef("item", "price"),
+    ColumnRef("clicks", "*exists"),
+)
+SHOWN = ColumnRef("impressions", "shown_at")
+
+
+def shop() -> Recipe:
+    return Recipe(
+        source=ConnectionSpec("sqlite", "shop.db", secret="hunter2"),
+        query=QuerySpec(
+            base=TableRef("impressions"),
+            columns=(POSITION, PRICE, CLICKS),
+            joins=(
+                JoinSpec("item", TableRef("items", "main"), ((ColumnRef("impressions", "item_id"), "id"),)),
+                JoinSpec("clicks", TableRef("clicks"), ((ColumnRef("impressions", "id"), "of"),), JoinKind.EXISTS),
+            ),
+            filters=(FilterSpec(PRICE, Comparison.LESS, 9.5), FilterSpec(SHOWN, Comparison.NOT_NULL)),
+            time=SHOWN,
+            limit=1000,
+        ),
+        fields=FieldSchema(
+            (
+                Field(POSITION, "position", FieldKind.CATEGORICAL, FieldRole.FEATURE, reason="few"),
+                Field(PRICE, "price", FieldKind.NUMERICAL, FieldRole.FEATURE, bins=10),
+                Field(CLICKS, "clicks", FieldKind.CATEGORICAL, FieldRole.CLICK),
+            )
+        ),
+        split=SplitSpec(SplitMethod.TIME, 0.15, 0.25, 3),
+        models=(ModelChoice("lightgbm", {"leaves": 31, "rate": 0.05}), ModelChoice("arm-net", {"layers": (64, 32)})),
+        title="Shop clicks",
+        seed=7,
+        minimum_count=3,
+    )
+
+
+TEXT = recipe_to_toml(shop())
+
+
+def test_a_recipe_survives_toml_without_its_secret() -> None:
+    assert recipe_from_toml(TEXT) == shop()
+    assert "hunter2" not in TEXT
+
+
+def test_a_recipe_reads_well() -> None:
+    assert 'columns = [["impressions", "position"], ["item", "price"], ["clicks", "*exists"]]' in TEXT
+    assert 'table = { name = "items", schema = "main" }' in TEXT
+    sections = [line for line in TEXT.splitlines() if line.startswith("[")]
+    assert sections[:3] == ["[source]", "[query]", "[[query.joins]]"]
+    assert sections[-3:] == ["[split]", "[[models]]", "[[models]]"]
+
+
+def test_many_columns_stand_one_per_line() -> None:
+    columns = tuple(ColumnRef("impressions", f"column {i}") for i in range(9))
+    recipe = replace(shop(), query=QuerySpec(TableRef("impressions"), columns), fields=FieldSchema(()))
+    text = recipe_to_toml(recipe)
+    assert '\n    ["impressions", "column 3"],\n' in text
+    assert recipe_from_toml(text).query.columns == columns
+
+
+NAMES = st.text(min_size=1, max_size=12) | st.sampled_from(
+    ['a"b', "a'b", "a`b", "имя", "x; drop", "%s", " ", "\x7f\n", "#"]
+)
+SCALARS = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | st.text(max_size=8)
+
+
+@st.composite
+def recipes(draw: st.DrawFn) -> Recipe:
+    base, join, table = draw(NAMES), draw(NAMES), draw(NAMES)
+    columns = tuple(ColumnRef(draw(st.sampled_from([base, join])), name) for name in draw(st.lists(NAMES, max_size=4)))
+    names = draw(st.lists(NAMES, min_size=len(columns), max_size=len(columns), unique=True))
+    roles, kinds = st.sampled_from(list(FieldRole)), st.sampled_from(list(FieldKind))
+    fields = [
+        Field(column, name, draw(kinds), draw(roles), draw(st.integers(0, 9)), draw(st.text(max_size=5)))
+        for column, name in zip(columns, names, strict=True)
+    ]
+    link = JoinSpec(join, TableRef(table, draw(st.none() | NAMES)), ((ColumnRef(base, draw(NAMES)), draw(NAMES)),))
+    where = FilterSpec(ColumnRef(base, draw(NAMES)), draw(st.sampled_from(list(Comparison))), draw(SCALARS))
+    source = ConnectionSpec(draw(NAMES), draw(NAMES), username=draw(NAMES), options={draw(NAMES): draw(NAMES)})
+    query = QuerySpec(TableRef(base), columns, (link,), (where,), draw(st.none() | st.just(ColumnRef(join, "at"))))
+    model = ModelChoice(draw(NAMES), {draw(NAMES): draw(SCALARS | st.tuples(st.integers(0, 9)))})
+    return Recipe(source, query, FieldSchema(tuple(fields)), models=(model,), title=draw(st.text(max_size=5)))
+
+
+@given(recipes())
+@settings(max_examples=30, deadline=None)
+def test_any_names_survive_toml(recipe: Recipe) -> None:
+    assert recipe_from_toml(recipe_to_toml(recipe)) == recipe
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("columns = [", "colunms = [", r"unknown key 'colunms' in \[query\]\. Did you mean 'columns'\?"),
+        ("limit = 1000", "limits = 1000", r"unknown key 'limits' in \[query\]\. Did you mean 'limit'\?"),
+        ("minimum_count", "minimal_count", "'minimal_count' at the top of the recipe"),
+        ('kind = "exists"', 'knid = "exists"', r"'knid' in \[\[query.joins\]\] number 2\. Did you mean 'kind'\?"),
+        (
+            'role = "click"',
+            'role = "clik"',
+            r"'role' in \[\[fields\]\] number 3 cannot be 'clik'\. Did you mean 'click'",
+        ),
+        ("bins = 10", "bins = -1", "It must be a whole number of at least 0"),
+        ("bins = 10", "bins = true", "'bins' .* cannot be True"),
+        ("seed = 7", 'seed = "7"', "'seed' at the top of the recipe cannot be '7'. It must be a whole number"),
+        ("test = 0.25", 'test = "a lot"', r"'test' in \[split\]"),
+        ('dialect = "sqlite"\n', "", r"'dialect' is missing in \[source\]"),
+        ("[source]\n", "[sauce]\n", "unknown key 'sauce' at the top of the recipe. Did you mean 'source'"),
+        ("format = 1\n", "format = 2\n", "has format 2, and this Crosslens reads format 1. Use a newer Crosslens"),
+        ("format = 1\n", "format = 0\n", "no recipe format 0"),
+        ("format = 1\n", "", "'format' is missing"),
+        ("seed = 7\n", "seed = = 7\n", "not valid TOML in line 3"),
+        ('database = "shop.db"', 'database = "shop.db"\npassword = "x"', "never holds a password"),
+        ('["item", "price"], [', '["itme", "price"], [', "uses itme.price, but .* 'itme'.* Did you mean 'item'"),
+        ('["item", "price"], [', "[", "field 'price' reads item.price, which is not among the columns"),
+        ('["item", "price"], [', '["item"], [', "'columns' .* It must be made of pairs"),
+        ('[["impressions", "id", "of"]]', '[["impressions", "id"]]', "lists of 3 texts"),
+        ('name = "price"', 'name = "position"', "Two fields are called 'position'"),
+        ("leaves = 31", "leaves = { a = 1 }", r"'leaves' in \[\[models\]\] number 1 cannot be"),
+        ("leaves = 31", "leaves = 2020-01-01", "'leaves'"),
+        ("value = 9.5", "value = [9.5]", r"'value' in \[\[query.filters\]\] number 1"),
+        ('table = "clicks"', "table = 3", "the name of a table"),
+        ('schema = "main"', 'scheme = "main"', r"'scheme' in table in \[\[query.joins\]\] number 1"),
+        ("[split]", "[[split]]", "'split' at the top of the recipe cannot be"),
+        ("[[models]]\nid", "[models]\nid", "TOML|It must be a list of sections"),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place(old: str, new: str, message: str) -> None:
+    assert old in TEXT
+    with pytest.raises(RecipeError, match=message):
+        recipe_from_toml(TEXT.replace(old, new, 1))
+
+
+def test_sections_that_are_no_sections_are_named() -> None:
+    with pytest.raises(RecipeError, match=r"sections that start with \[\[fields\]\]"):
+        recipe_from_toml('fields = ["a"]\n' + TEXT.replace("[[fields]]", "[[ignored]]"))
+
+
+@pytest.mark.parametrize(
+    ("dialect", "database", "expected"),
+    [
+        ("sqlite", "shop.db", "folder/shop.db"),
+        ("sqlite", "/data/shop.db", "/data/shop.db"),
+        ("postgresql", "shop", "shop"),
+    ],
+)
+def test_a_relative_file_lies_beside_the_recipe(dialect: str, database: str, expected: str) -> None:
+    text = recipe_to_toml(replace(shop(), source=ConnectionSpec(dialect, database)))
+    assert Path(recipe_from_toml(text, folder=Path("folder")).source.database) == Path(expected)
+    assert recipe_from_toml(text).source.database == database
+
+
+def test_server_details_are_kept() -> None:
+    source = ConnectionSpec("postgresql", "shop", "db.example", 5432, "reader", {"sslmode": "require"})
+    assert recipe_from_toml(recipe_to_toml(replace(shop(), source=source))).source == source
+
+
+def test_a_value_toml_does_not_know_is_refused() -> None:
+    recipe: Any = replace(shop(), models=(ModelChoice("m", {"when": object()}),))
+    with pytest.raises(RecipeError, match="cannot hold a value of type object"):
+        recipe_to_toml(recipe)
+
+
+def test_line_ends_of_other_systems_change_nothing() -> None:
+    assert recipe_from_toml(TEXT.replace("\n", "\r\n")) == shop()
+    assert tomllib.loads(TEXT)["format"] == 1
