@@ -1,0 +1,455 @@
+"""SQLite: a connection that cannot write, reflection through PRAGMA, one interruptible cursor.
+
+Read-only in three layers, because each alone has a hole: `mode=ro` lets ATTACH create another file, `query_only` can be
+switched off by SQL, and neither stops VACUUM INTO. The authorizer is asked about every statement before it may run.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing, contextmanager, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import sqlite as sqlite_dialect
+from sqlalchemy.sql import quoted_name
+
+from crosslens.errors import CrosslensError, QueryError, SourceError, Stopped
+from crosslens.relational import ColumnInfo, ForeignKey, TableInfo, TableRef
+
+from ..errors import missing_source, source_error
+from ..types import sqlite_type
+from .base import never
+
+LOCK_SECONDS = 5.0
+"""How long to wait for another program's lock."""
+EXACT_ROWS = 100_000
+"""Tables whose row numbers end below this are counted; larger ones are estimated."""
+_CACHE_KIB = 65_536
+_STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: some milliseconds
+_SECONDS_PER_CHECK = 0.1
+_WAL_FORMAT = 2
+_ROW_IDS = ("rowid", "_rowid_", "oid")
+
+_ALLOWED_ACTIONS = {
+    sqlite3.SQLITE_SELECT,
+    sqlite3.SQLITE_READ,
+    sqlite3.SQLITE_RECURSIVE,
+    sqlite3.SQLITE_TRANSACTION,
+}
+_FORBIDDEN_FUNCTIONS = {"load_extension", "fts3_tokenizer"}
+_ALLOWED_PRAGMAS = {
+    "data_version",
+    "foreign_key_list",
+    "index_info",
+    "index_list",
+    "page_count",
+    "page_size",
+    "schema_version",
+    "table_list",
+    "table_xinfo",
+}
+_PRAGMAS_WITH_ARGUMENT = {"foreign_key_list", "index_info", "index_list", "table_xinfo"}
+
+
+def _authorise(action: int, first: str | None, second: str | None, database: str | None, inner: str | None) -> int:
+    if action in _ALLOWED_ACTIONS:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_FUNCTION and (second or "").lower() not in _FORBIDDEN_FUNCTIONS:
+        return sqlite3.SQLITE_OK
+    if action == sqlite3.SQLITE_PRAGMA and (first or "").lower() in _ALLOWED_PRAGMAS:
+        reads = second is None or (first or "").lower() in _PRAGMAS_WITH_ARGUMENT
+        return sqlite3.SQLITE_OK if reads else sqlite3.SQLITE_DENY
+    return sqlite3.SQLITE_DENY
+
+
+def database_uri(path: Path, *, immutable: bool = False) -> str:
+    """Return the read-only URI of a file whose name may hold any character."""
+    extra = "&immutable=1" if immutable else ""
+    return f"file:{quote(path.absolute().as_posix())}?mode=ro{extra}"
+
+
+def guarded_connection(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
+    """Return a connection to an existing file that can read and nothing else."""
+    # A worker may open in one thread and read in another; SQLite serialises calls itself.
+    connection = sqlite3.connect(
+        database_uri(path, immutable=immutable),
+        uri=True,
+        timeout=LOCK_SECONDS,
+        isolation_level=None,
+        check_same_thread=False,
+    )
+    try:
+        connection.execute("PRAGMA query_only=1")
+        connection.execute("PRAGMA trusted_schema=0")
+        connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
+        connection.set_authorizer(_authorise)
+        connection.execute("PRAGMA schema_version").fetchone()  # the first read: is this a database at all?
+    except sqlite3.Error:
+        connection.close()
+        raise
+    return connection
+
+
+class _Watch:
+    """Answers SQLite's progress handler, and remembers why it interrupted."""
+
+    def __init__(self, should_stop: Callable[[], bool], seconds: float | None) -> None:
+        self._should_stop = should_stop
+        self._seconds = seconds
+        self._started = self._checked = time.monotonic()
+        self.reason: BaseException | None = None
+
+    def __call__(self) -> int:
+        now = time.monotonic()
+        if now - self._checked < _SECONDS_PER_CHECK:
+            return 0
+        self._checked = now
+        # SQLite swallows what a handler raises, so an error of the caller's own function is kept and raised later.
+        try:
+            self.reason = self._verdict(now)
+        except BaseException as error:  # noqa: BLE001
+            self.reason = error
+        return 0 if self.reason is None else 1
+
+    def _verdict(self, now: float) -> CrosslensError | None:
+        if self._should_stop():
+            return Stopped("Stopped while reading the database.")
+        if self._seconds is not None and now - self._started > self._seconds:
+            return QueryError(
+                f"The database did not answer within {self._seconds:g} seconds.",
+                why="The table or view is too slow to look at.",
+                do="Choose fewer joins or a smaller table, or add an index to the database.",
+                seconds=self._seconds,
+            )
+        return None
+
+
+class _UndecodableText(Exception):
+    """A text in the file is not valid UTF-8; never leaves this module."""
+
+
+class SqliteSession:
+    """An open SQLite file."""
+
+    def __init__(self, database: str) -> None:
+        self._path = Path(database)
+        self._watch: _Watch | None = None
+        self._dialect = sqlite_dialect.dialect(paramstyle="named")  # positional styles rewrite "%(x)s" inside names
+        _check_file(self._path)
+        self._connection = self._connect()
+        self._file = self._same_file()
+
+    @property
+    def name(self) -> str:
+        """Return the file name."""
+        return self._path.name
+
+    @property
+    def read_only(self) -> str:
+        """Return the badge's sentence."""
+        return "Read-only, enforced by SQLite: file opened read-only, query_only, and an authorizer."
+
+    @property
+    def dialect(self) -> sa.Dialect:
+        """Return SQLite's dialect with named parameters."""
+        return self._dialect
+
+    def close(self) -> None:
+        """Close the file; closing twice is harmless."""
+        self._connection.close()
+
+    # ------------------------------------------------------------------------------------------------ reading
+
+    def fetch(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
+        """Return all rows; bytes that are not UTF-8 inside text become replacement marks."""
+        return self._fetch(*self._render(statement))
+
+    def stream(self, statement: sa.Select[Any], *, batch: int) -> Iterator[list[tuple[Any, ...]]]:
+        """Yield rows in lists of `batch`; inside a snapshot, so that a second reading sees the same rows."""
+        sql, parameters = self._render(statement)
+        done = 0
+        try:
+            for rows in self._batches(sql, parameters, batch, text_factory=str):
+                yield rows
+                done += len(rows)
+        except _UndecodableText:
+            # Decoding every text in Python takes twice as long, so only a file that needs it pays: read on from there.
+            tolerant = self._batches(sql, parameters, batch, text_factory=_decode)
+            yield from _without_first(tolerant, done)
+
+    def _batches(
+        self, sql: str, parameters: Mapping[str, Any], batch: int, *, text_factory: Callable[[bytes], str] | type[str]
+    ) -> Iterator[list[tuple[Any, ...]]]:
+        with self._translated(), closing(self._connection.cursor()) as cursor:
+            self._connection.text_factory = text_factory
+            cursor.execute(sql, parameters)
+            while rows := cursor.fetchmany(batch):
+                yield rows
+
+    @contextmanager
+    def watch(self, *, should_stop: Callable[[], bool] = never, seconds: float | None = None) -> Iterator[None]:
+        """Let SQLite ask every tenth of a second whether to go on."""
+        self._watch = _Watch(should_stop, seconds)
+        self._connection.set_progress_handler(self._watch, _STEPS_PER_CHECK)
+        try:
+            yield
+        finally:
+            self._connection.set_progress_handler(None, 0)
+            self._watch = None
+
+    @contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """Read inside one transaction."""
+        self._fetch("BEGIN")
+        try:
+            yield
+        finally:
+            if self._connection.in_transaction:  # an I/O error ends the transaction by itself
+                self._fetch("ROLLBACK")
+
+    def identity(self) -> Mapping[str, str | int]:
+        """Return path, sizes, times and versions of the file and its write-ahead log."""
+        if self._same_file() != self._file:
+            raise SourceError(
+                f"{self.name} has been replaced by another file.",
+                why="A program wrote it anew after it was opened here.",
+                do="Open it again.",
+                path=str(self._path),
+            )
+        state = self._path.stat()
+        facts: dict[str, str | int] = {
+            "path": str(self._path.resolve()),
+            "size": state.st_size,
+            "mtime": state.st_mtime_ns,
+            "schema": self._fetch("PRAGMA schema_version")[0][0],
+            "change_counter": _change_counter(self._path),
+        }
+        with suppress(FileNotFoundError):  # most databases have no write-ahead log
+            log = self._path.with_name(self._path.name + "-wal").stat()
+            if log.st_size:
+                facts |= {"wal_size": log.st_size, "wal_mtime": log.st_mtime_ns}
+        return facts
+
+    # ------------------------------------------------------------------------------------------------ reflecting
+
+    def tables(self) -> tuple[TableInfo, ...]:
+        """Reflect through PRAGMA: SQLAlchemy's inspector reads keys out of CREATE statements with patterns."""
+        master = sa.table("sqlite_master", sa.column("name"), sa.column("type"))
+        listed = sa.select(master.c.name, master.c.type).where(
+            master.c.type.in_(("table", "view")), ~master.c.name.like(r"sqlite\_%", escape="\\")
+        )
+        rows = self._fetch(*self._render(listed.order_by(master.c.name)))
+        hidden = self._shadow_tables()
+        bare = [self._reflect(name, kind == "view") for name, kind in rows if name not in hidden]
+        statistics = self._statistics()
+        return tuple(self._with_rows(_with_targets(table, bare), statistics) for table in bare)
+
+    def row_id(self, table: TableInfo) -> str | None:
+        """Return rowid or one of its other names, whichever no column hides; None for views and WITHOUT ROWID."""
+        if table.is_view:
+            return None
+        taken = {column.name.lower() for column in table.columns}
+        for name in _ROW_IDS:
+            if name in taken:
+                continue
+            source = sa.table(quoted_name(table.ref.name, True), sa.column(name)).alias("t")
+            try:
+                self.fetch(sa.select(source.c[name]).limit(0))
+            except QueryError:
+                return None
+            return name
+        return None
+
+    def _reflect(self, name: str, is_view: bool) -> TableInfo:
+        try:
+            columns = self._pragma("table_xinfo", name)
+        except QueryError:  # a view over something that is gone; listed, and reading it says why
+            return TableInfo(TableRef(name), (), is_view=is_view)
+        visible = [row for row in columns if row[6] != 1]  # 1: hidden columns of virtual tables
+        infos = tuple(ColumnInfo(row[1], sqlite_type(row[2] or ""), row[2] or "", not row[3]) for row in visible)
+        if is_view:
+            return TableInfo(TableRef(name), infos, is_view=True)
+        key = tuple(row[1] for row in sorted((row for row in visible if row[5]), key=lambda row: int(row[5])))
+        return TableInfo(
+            TableRef(name),
+            infos,
+            primary_key=key,
+            foreign_keys=self._foreign_keys(name),
+            unique_keys=self._unique_keys(name),
+        )
+
+    def _foreign_keys(self, table: str) -> tuple[ForeignKey, ...]:
+        keys: dict[int, list[tuple[Any, ...]]] = {}
+        for row in self._pragma("foreign_key_list", table):
+            keys.setdefault(row[0], []).append(row)
+        parts = [sorted(keys[number], key=lambda row: int(row[1])) for number in sorted(keys, reverse=True)]
+        return tuple(
+            ForeignKey(
+                tuple(row[3] for row in rows),
+                TableRef(rows[0][2]),
+                tuple(row[4] for row in rows if row[4] is not None),
+            )
+            for rows in parts
+        )
+
+    def _unique_keys(self, table: str) -> tuple[tuple[str, ...], ...]:
+        found: list[tuple[str, ...]] = []
+        for _, index, unique, origin, partial in self._pragma("index_list", table):
+            if not unique or partial or origin == "pk":
+                continue
+            columns = [row[2] for row in self._pragma("index_info", index)]
+            if None not in columns:  # None: an expression
+                found.append(tuple(str(column) for column in columns))
+        return tuple(sorted(found))
+
+    def _shadow_tables(self) -> set[str]:
+        if sqlite3.sqlite_version_info < (3, 37):
+            return set()
+        return {row[1] for row in self._fetch("PRAGMA table_list") if row[2] == "shadow"}
+
+    def _statistics(self) -> dict[str, int]:
+        """Return what ANALYZE once counted: the first number of any index of a table."""
+        statistics = sa.table("sqlite_stat1", sa.column("tbl"), sa.column("stat"))
+        try:
+            rows = self.fetch(sa.select(statistics.c.tbl, statistics.c.stat))
+        except QueryError:  # never analysed
+            return {}
+        return {name: int(stat.split()[0]) for name, stat in rows if stat and stat.split()[0].isdigit()}
+
+    def _with_rows(self, table: TableInfo, statistics: Mapping[str, int]) -> TableInfo:
+        """Count small tables; for large ones take the span of row numbers, which deleted rows make too large."""
+        row_id = self.row_id(table)
+        if row_id is None:
+            known = statistics.get(table.ref.name)
+            return replace(table, rows=known, rows_are_estimated=known is not None)
+        source = sa.table(quoted_name(table.ref.name, True), sa.column(row_id)).alias("t")
+        try:
+            low, high = self.fetch(sa.select(_subselect(sa.func.min, source), _subselect(sa.func.max, source)))[0]
+            if low is None or high - low < EXACT_ROWS:
+                rows = self.fetch(sa.select(sa.func.count()).select_from(source))[0][0]
+                return replace(table, rows=rows)
+        except QueryError:  # a virtual table whose module is not at hand
+            return table
+        smallest_row = 4  # bytes; bounds the guess for tables with few rows and far-apart numbers
+        guess = statistics.get(table.ref.name, min(high - low + 1, self._path.stat().st_size // smallest_row))
+        return replace(table, rows=guess, rows_are_estimated=True)
+
+    def _pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
+        return self._fetch(f"PRAGMA main.{name}({self._dialect.identifier_preparer.quote_identifier(argument)})")
+
+    # ------------------------------------------------------------------------------------------------ plumbing
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            return guarded_connection(self._path)
+        except sqlite3.Error as error:
+            if _is_quiet_write_ahead(self._path) and getattr(error, "sqlite_errorname", "").startswith(
+                ("SQLITE_CANTOPEN", "SQLITE_READONLY")
+            ):
+                return self._connect_immutable()
+            raise source_error(error, self._path) from error
+
+    def _connect_immutable(self) -> sqlite3.Connection:
+        # Reading in write-ahead mode needs a shared index file beside the database. Where the folder cannot be
+        # written and no log is there, nobody else is writing either, and the file can be read as it is.
+        try:
+            return guarded_connection(self._path, immutable=True)
+        except sqlite3.Error as error:
+            raise source_error(error, self._path) from error
+
+    def _render(self, statement: sa.Select[Any]) -> tuple[str, dict[str, Any]]:
+        compiled = statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
+        return str(compiled), dict(compiled.params)
+
+    def _fetch(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        with self._translated():
+            self._connection.text_factory = _decode
+            return self._connection.execute(sql, parameters or {}).fetchall()
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.Error as error:
+            if str(error).startswith("Could not decode to UTF-8"):
+                raise _UndecodableText from error
+            if self._watch is not None and self._watch.reason is not None:
+                raise self._watch.reason from error
+            raise source_error(error, self._path) from error
+
+    def _same_file(self) -> tuple[int, int]:
+        try:
+            state = self._path.stat()
+        except OSError as error:
+            raise missing_source(self._path) from error
+        return state.st_dev, state.st_ino
+
+
+def _without_first(batches: Iterable[list[tuple[Any, ...]]], skip: int) -> Iterator[list[tuple[Any, ...]]]:
+    for rows in batches:
+        rest = rows[skip:]
+        skip -= len(rows) - len(rest)
+        if rest:
+            yield rest
+
+
+def _decode(text: bytes) -> str:
+    return text.decode("utf-8", "replace")
+
+
+def _subselect(function: Callable[[Any], Any], source: sa.FromClause) -> sa.ScalarSelect[Any]:
+    # min and max in one select would read the whole table; alone, each is one step into the tree.
+    return sa.select(function(next(iter(source.c)))).scalar_subquery()
+
+
+def _with_targets(table: TableInfo, tables: Iterable[TableInfo]) -> TableInfo:
+    """Spell foreign keys as their targets do (SQLite ignores case) and fill in primary keys left unsaid."""
+    known = {other.ref.name.lower(): other for other in tables}
+    return replace(table, foreign_keys=tuple(_with_target(key, known) for key in table.foreign_keys))
+
+
+def _with_target(key: ForeignKey, known: Mapping[str, TableInfo]) -> ForeignKey:
+    target = known.get(key.target.name.lower())
+    if target is None:
+        return key if key.target_columns else replace(key, target_columns=key.columns)
+    names = {column.name.lower(): column.name for column in target.columns}
+    columns = key.target_columns or target.primary_key
+    return replace(key, target=target.ref, target_columns=tuple(names.get(name.lower(), name) for name in columns))
+
+
+def _check_file(path: Path) -> None:
+    if path.is_dir():
+        raise SourceError(
+            f"{path} is a folder.",
+            why="An SQLite database is a single file.",
+            do="Choose the file inside it, often named .db, .sqlite or .sqlite3.",
+            path=str(path),
+        )
+    if not path.exists():
+        raise missing_source(path)
+    if not os.access(path, os.R_OK):
+        raise SourceError(
+            f"{path.name} may not be read.",
+            why="Your user account has no permission to read this file.",
+            do="Ask its owner for permission, or copy it to a place of your own.",
+            path=str(path),
+        )
+
+
+def _change_counter(path: Path) -> str:
+    with path.open("rb") as file:
+        file.seek(24)
+        return file.read(4).hex()
+
+
+def _is_quiet_write_ahead(path: Path) -> bool:
+    with path.open("rb") as file:
+        header = file.read(20)
+    return header[18:19] == bytes([_WAL_FORMAT]) and not path.with_name(path.name + "-wal").exists()

@@ -1,0 +1,230 @@
+"""Rows on their way into the project: streamed in batches to an Arrow file that is whole or not there."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from crosslens.errors import DataError, QueryError, Stopped
+from crosslens.plain import from_plain, to_plain
+from crosslens.relational import ColumnInfo, ColumnRef, QuerySpec, Snapshot
+
+from .columns import Kind, empty_columns, first_kind, fit_columns
+from .engines import Session
+from .errors import storage_error
+from .fingerprint import DIGEST_BYTES, ContentFingerprint
+
+BATCH_ROWS = 16_384
+FORMAT = 1
+"""Part of every snapshot's key: a change of how values are kept makes old snapshots invisible."""
+
+Progress = Callable[[int, int, float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Extraction:
+    """What to read: the rendered rows, how many there must be, and what each column was declared as."""
+
+    statement: Any
+    rows: int
+    columns: tuple[tuple[ColumnRef, ColumnInfo], ...]
+    key: str
+    sql: str
+
+
+class _Wider(Exception):
+    """A later batch needs wider columns than those already written."""
+
+    def __init__(self, kinds: tuple[Kind, ...]) -> None:
+        super().__init__(kinds)
+        self.kinds = kinds
+
+
+def snapshot_key(query: QuerySpec, identity: Mapping[str, str | int]) -> str:
+    """Return the digest that names a query on a state of a database."""
+    text = json.dumps([FORMAT, to_plain(query), dict(identity)], sort_keys=True, ensure_ascii=False)
+    return hashlib.blake2b(text.encode(), digest_size=DIGEST_BYTES).hexdigest()
+
+
+def stored_snapshot(folder: Path, key: str) -> Snapshot | None:
+    """Return the snapshot of that key if it is there and can be opened; None otherwise."""
+    path = folder / f"{key}.arrow"
+    try:
+        kept = from_plain(Snapshot, json.loads(_sidecar(path).read_text(encoding="utf-8")))
+        with pa.memory_map(str(path)) as file, pa.ipc.open_file(file) as reader:
+            fits = len(reader.schema) == len(kept.columns)
+    except (OSError, ValueError, DataError, pa.ArrowInvalid):  # missing or damaged: read the source again
+        return None
+    return replace(kept, path=path) if fits else None
+
+
+def write_snapshot(
+    session: Session,
+    extraction: Extraction,
+    folder: Path,
+    *,
+    progress: Progress,
+    should_stop: Callable[[], bool],
+    check: Callable[[], object],
+) -> Snapshot:
+    """Stream the rows to `<key>.arrow` and describe them in `<key>.json`; any failure leaves neither.
+
+    `check` is called once all rows are read: it raises if the source is not what it was.
+    """
+    started = time.monotonic()
+    path = folder / f"{extraction.key}.arrow"
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    kinds = tuple(first_kind(info.type) for _, info in extraction.columns)
+    with _whole_file(path, temporary, extraction):
+        while True:
+            try:
+                writing = _Writing(extraction, kinds, temporary, progress, should_stop)
+                fingerprint = writing.run(session)
+                break
+            except _Wider as wider:
+                kinds = wider.kinds
+        check()
+        snapshot = Snapshot(
+            path=path,
+            columns=tuple(ref for ref, _ in extraction.columns),
+            rows=extraction.rows,
+            fingerprint=fingerprint,
+            key=extraction.key,
+            sql=extraction.sql,
+            source=session.name,
+            seconds=round(time.monotonic() - started, 3),
+        )
+        temporary.replace(path)
+        _write_sidecar(_sidecar(path), snapshot)
+    return snapshot
+
+
+class _Writing:
+    """One pass over the rows with columns of given kinds."""
+
+    def __init__(
+        self,
+        extraction: Extraction,
+        kinds: tuple[Kind, ...],
+        path: Path,
+        progress: Progress,
+        should_stop: Callable[[], bool],
+    ) -> None:
+        self._extraction = extraction
+        self._kinds = kinds
+        self._path = path
+        self._progress = progress
+        self._should_stop = should_stop
+        self._started = time.monotonic()
+        self._rows = 0
+
+    def run(self, session: Session) -> str:
+        """Write the file and return the fingerprint; _Wider asks for another pass."""
+        with self._path.open("wb") as file:
+            with closing(self._batches(session)) as batches:
+                fingerprint = self._write(file, batches)
+            file.flush()
+            os.fsync(file.fileno())
+        return fingerprint
+
+    def _write(self, file: Any, batches: Iterator[list[pa.Array]]) -> str:
+        first = next(batches, empty_columns(self._kinds))  # after it the kinds are as wide as the first rows need
+        schema = _schema(self._extraction.columns, self._kinds)
+        fingerprint = ContentFingerprint(schema.types)
+        with pa.ipc.new_file(file, schema) as writer:
+            for arrays in _chain(first, batches):
+                writer.write_batch(pa.record_batch(arrays, schema=schema))
+                fingerprint.update(arrays)
+        return fingerprint.hexdigest()
+
+    def _batches(self, session: Session) -> Iterator[list[pa.Array]]:
+        with closing(session.stream(self._extraction.statement, batch=BATCH_ROWS)) as stream:  # type: ignore[type-var]
+            for rows in stream:
+                if self._should_stop():
+                    raise Stopped("Stopped while reading rows.")
+                yield self._fitted(rows)
+                self._count(len(rows))
+        if self._rows != self._extraction.rows:
+            raise _wrong_count(self._rows, self._extraction.rows)
+
+    def _fitted(self, rows: Sequence[tuple[Any, ...]]) -> list[pa.Array]:
+        arrays, kinds = fit_columns(rows, self._kinds)
+        if kinds != self._kinds and self._rows:
+            raise _Wider(kinds)
+        self._kinds = kinds
+        return arrays
+
+    def _count(self, rows: int) -> None:
+        self._rows += rows
+        if self._rows > self._extraction.rows:
+            raise _wrong_count(self._rows, self._extraction.rows)
+        self._progress(self._rows, self._extraction.rows, time.monotonic() - self._started)
+
+
+def _chain(first: list[pa.Array], rest: Iterator[list[pa.Array]]) -> Iterator[list[pa.Array]]:
+    yield first
+    yield from rest
+
+
+def _schema(columns: Sequence[tuple[ColumnRef, ColumnInfo]], kinds: Sequence[Kind]) -> pa.Schema:
+    return pa.schema(
+        [
+            pa.field(f"c{number}", kind.arrow, metadata={"source": ref.source, "column": ref.column, "type": info.type})
+            for number, ((ref, info), kind) in enumerate(zip(columns, kinds, strict=True))
+        ]
+    )
+
+
+@contextmanager
+def _whole_file(path: Path, temporary: Path, extraction: Extraction) -> Iterator[None]:
+    """Make the folder, and on any failure remove what was written and say how much room is missing."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise storage_error(error, path, needed=_bytes_needed(temporary, extraction)) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _bytes_needed(temporary: Path, extraction: Extraction) -> int | None:
+    """Guess the size of the whole file: eight bytes a value, which text and numbers come to on average."""
+    if not temporary.exists():
+        return None
+    return max(temporary.stat().st_size, extraction.rows * len(extraction.columns) * 8)
+
+
+def _wrong_count(found: int, expected: int) -> QueryError:
+    return QueryError(
+        f"The query gave {found:,} rows or more, but its base has {expected:,}.",
+        why="A join found several rows for one row of the base, perhaps because its keys compare as equal "
+        "without being written alike, or a view gave other rows when read again.",
+        do="Remove the joins one by one to find the one that repeats rows, or join it as “exists”.",
+        rows_before=expected,
+        rows_after=found,
+    )
+
+
+def _sidecar(path: Path) -> Path:
+    return path.with_suffix(".json")
+
+
+def _write_sidecar(path: Path, snapshot: Snapshot) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            json.dump(to_plain(snapshot), file, ensure_ascii=False, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)

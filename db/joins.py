@@ -1,0 +1,205 @@
+"""Joins that keys suggest, and what each of them would do to the rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+import sqlalchemy as sa
+
+from crosslens.errors import QueryError
+from crosslens.relational import (
+    ColumnRef,
+    ForeignKey,
+    JoinFacts,
+    JoinKind,
+    JoinProposal,
+    JoinSpec,
+    QuerySpec,
+    TableInfo,
+    TableRef,
+)
+
+from .compile import Statement, keys_are_unique, named_table, partner_keys
+from .engines import Session
+from .plan import Plan, make_plan
+
+MAX_DEPTH = 3
+"""How many foreign keys away from the base a proposed table may be."""
+
+Tables = Mapping[TableRef, TableInfo]
+
+
+def propose_joins(base: TableInfo, tables: Tables) -> tuple[JoinProposal, ...]:
+    """Return joins along foreign keys, breadth first, parents before children, each under a name of its own.
+
+    LOOKUP follows the keys a table holds, a self-reference once; EXISTS the keys of tables that refer to the base,
+    and of tables that refer to those; a table counts once, where it is nearest.
+    """
+    names = _Names(base.ref.name)
+    lookups = tuple(_levels(base, lambda name, table, path: _lookups(name, table, path, tables, names)))
+    exists = tuple(_exists(base, tables, names))
+    return lookups + exists
+
+
+class _Names:
+    """Names given so far; SQLite and others compare names without case."""
+
+    def __init__(self, base: str) -> None:
+        self._taken = {base.casefold()}
+
+    def give(self, table: str, key: ForeignKey, *, plain: bool) -> str:
+        """Return the table's own name where it is free and says enough, else the name with the key's columns."""
+        with_key = f"{table} ({', '.join(key.columns)})"
+        candidates = [table, with_key] if plain else [with_key]
+        candidates += [f"{with_key} {number}" for number in range(2, 100)]
+        name = next(name for name in candidates if name.casefold() not in self._taken)
+        self._taken.add(name.casefold())
+        return name
+
+
+def _levels(
+    base: TableInfo,
+    follow: Callable[[str, TableInfo, tuple[TableRef, ...]], Iterator[tuple[JoinProposal, TableInfo]]],
+) -> Iterator[JoinProposal]:
+    """Walk breadth first; `path` holds the tables from the base to here."""
+    level: list[tuple[str, TableInfo, tuple[TableRef, ...]]] = [(base.ref.name, base, (base.ref,))]
+    for _ in range(MAX_DEPTH):
+        following = []
+        for name, table, path in level:
+            for proposal, target in follow(name, table, path):
+                yield proposal
+                following.append((proposal.join.name, target, (*path, target.ref)))
+        level = following
+
+
+def _lookups(
+    source: str, table: TableInfo, path: tuple[TableRef, ...], tables: Tables, names: _Names
+) -> Iterator[tuple[JoinProposal, TableInfo]]:
+    for key in table.foreign_keys:
+        target = tables.get(key.target)
+        repeats = path.count(key.target)
+        is_first_self_reference = key.target == table.ref and repeats == 1
+        if target is None or not _usable(key, target) or (repeats and not is_first_self_reference):
+            continue
+        alone = sum(other.target == key.target for other in table.foreign_keys) == 1 and key.target != table.ref
+        name = names.give(target.ref.name, key, plain=alone)
+        on = tuple(
+            (ColumnRef(source, ours), theirs) for ours, theirs in zip(key.columns, key.target_columns, strict=True)
+        )
+        yield JoinProposal(JoinSpec(name, target.ref, on), _reason(table, key)), target
+
+
+def _exists(base: TableInfo, tables: Tables, names: _Names) -> Iterator[JoinProposal]:
+    seen = {base.ref}
+
+    def follow(source: str, table: TableInfo, path: tuple[TableRef, ...]) -> Iterator[tuple[JoinProposal, TableInfo]]:
+        referring = [other for other in tables.values() if other.ref not in seen]
+        for other in referring:
+            keys = [key for key in other.foreign_keys if key.target == table.ref and _usable(key, table)]
+            for key in keys:
+                seen.add(other.ref)
+                yield _exists_proposal(source, other, key, names, plain=len(keys) == 1), other
+
+    yield from _levels(base, follow)
+
+
+def _exists_proposal(source: str, other: TableInfo, key: ForeignKey, names: _Names, *, plain: bool) -> JoinProposal:
+    name = names.give(other.ref.name, key, plain=plain)
+    on = tuple((ColumnRef(source, theirs), ours) for ours, theirs in zip(key.columns, key.target_columns, strict=True))
+    return JoinProposal(JoinSpec(name, other.ref, on, JoinKind.EXISTS), _reason(other, key))
+
+
+def _usable(key: ForeignKey, target: TableInfo) -> bool:
+    known: Collection[str] = {column.name for column in target.columns}
+    return len(key.columns) == len(key.target_columns) and known >= set(key.target_columns)
+
+
+def _reason(table: TableInfo, key: ForeignKey) -> str:
+    return f"foreign key {', '.join(f'{table.ref.name}.{column}' for column in key.columns)}"
+
+
+# ------------------------------------------------------------------------------------------------ measuring
+
+
+def measure_join(
+    session: Session,
+    query: QuerySpec,
+    join: JoinSpec,
+    tables: Tables,
+    *,
+    sample: Callable[[Any], Any] | None = None,
+    row_id: str | None = None,
+) -> JoinFacts:
+    """Count the partners of each base row, on the rows `sample` selects by row number (all when None)."""
+    plan = make_plan(replace(query, columns=(), joins=(*query.joins, join)), tables)
+    statement = Statement(plan, plan.needed(plan.outer_keys(join)), row_id=row_id)
+    partners = _add_partners(statement, join)
+    rows = sa.select(sa.func.coalesce(partners, 0).label("partners")).select_from(statement.tables)
+    # Filters on other joins are left out: those joins play no part here.
+    own = [item for item in query.filters if item.column.source == query.base.name]
+    rows = rows.where(*statement.conditions(own))
+    if sample is not None and row_id is not None:
+        rows = rows.where(sample(statement.base.c[row_id]))
+    before, matched, most, after = session.fetch(_summary(rows))[0]
+    return JoinFacts(join.name, (matched or 0) / before if before else 0.0, most or 0, before, after or 0)
+
+
+def _add_partners(statement: Statement, join: JoinSpec) -> sa.ColumnElement[Any]:
+    """Join what could be partners, once per key, and return how many there are for the row."""
+    plan = statement.plan
+    table = plan.tables[join.name]
+    columns = [column for _, column in join.on]
+    if plan.chain(join) == (join,) and keys_are_unique(table, columns):
+        source = named_table(table, join.name)
+        statement.join(join.name, source, [(ref, source.c[column]) for ref, column in join.on])
+        return sa.case((source.c[columns[0]].is_(None), 0), else_=1)
+    keys = partner_keys(plan, join)
+    grouped = keys.add_columns(sa.func.count().label("n")).group_by(*keys.selected_columns).subquery("partners")
+    statement.join(join.name, grouped, zip(plan.outer_keys(join), grouped.c, strict=False))
+    return grouped.c.n
+
+
+def _summary(rows: sa.Select[Any]) -> sa.Select[Any]:
+    each = rows.subquery("each")
+    partners = each.c.partners
+    return sa.select(
+        sa.func.count(),
+        sa.func.sum(sa.case((partners > 0, 1), else_=0)),
+        sa.func.max(partners),
+        sa.func.sum(sa.case((partners > 1, partners), else_=1)),
+    ).select_from(each)
+
+
+def refuse_multiplying(session: Session, plan: Plan, joins: tuple[JoinSpec, ...], tables: Tables) -> None:
+    """Raise QueryError if a LOOKUP would give a base row more than one partner; keys answer without measuring."""
+    for join in joins:
+        columns = [column for _, column in join.on]
+        table = plan.tables[join.name]
+        if join.kind is JoinKind.EXISTS or keys_are_unique(table, columns):
+            continue
+        earlier = tuple(other for other in plan.joins.values() if other.name != join.name)
+        before_it = earlier[: list(plan.joins).index(join.name)]
+        facts = measure_join(session, replace(plan.query, filters=(), joins=before_it), join, tables)
+        if facts.max_partners > 1:
+            raise multiplying(facts)
+
+
+def multiplying(facts: JoinFacts) -> QueryError:
+    """Return the error for a join that would turn the rows of the base into more."""
+    return QueryError(
+        f"The join “{facts.name}” would turn {in_words(facts.rows_before)} rows into {in_words(facts.rows_after)}.",
+        why=f"Up to {facts.max_partners:,} of its rows belong to one row of the base, and each would repeat that row.",
+        do="Join it as “exists”, or remove it.",
+        join=facts.name,
+        rows_before=facts.rows_before,
+        rows_after=facts.rows_after,
+    )
+
+
+def in_words(count: int) -> str:
+    """Return a count for a sentence: 41 M, 5.2 M, 12,345."""
+    if count >= 10_000_000:
+        return f"{count / 1e6:,.0f} M"
+    return f"{count / 1e6:.1f} M" if count >= 1_000_000 else f"{count:,}"
