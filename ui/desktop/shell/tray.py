@@ -118,5 +118,3 @@ class Tray(QWidget):
         for job in waiting:
             menu.addAction(self.tr("Remove “{title}” from the queue").format(title=job.title), job.stop)
         self._queue.updateGeometry()
-
-

@@ -10,7 +10,6 @@ from ..fonts import SPACE, enlarge
 from ..icons import pixmap
 from ..palette import Colours, colours
 
-
 TITLE_FACTORS = {1: 1.6, 2: 1.2, 3: 1.0}
 
 

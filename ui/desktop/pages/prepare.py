@@ -1,0 +1,215 @@
+"""The Prepare page: joins, the meaning of columns, label and split, and what to look out for."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QModelIndex, QPoint, Qt
+from PySide6.QtGui import QAction, QFontDatabase
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHBoxLayout,
+    QLineEdit,
+    QMenu,
+    QPlainTextEdit,
+    QStackedWidget,
+    QTableView,
+    QVBoxLayout,
+    QWidget,
+)
+
+from crosslens.relational import ColumnRef
+from crosslens.schema import FieldRole
+
+from ..draft import can_train, findings
+from ..fonts import SPACE, tabular
+from ..models.columns import KINDS, Column, ColumnsFilter, ColumnsModel
+from ..session import Session
+from ..widgets.busy_line import BusyLine
+from ..widgets.buttons import Button, Weight
+from ..widgets.cards import EmptyState
+from ..widgets.column_delegates import ChoiceDelegate, DistributionDelegate
+from ..widgets.findings_list import FindingsList
+from ..widgets.labels import Muted
+from ..wording import kind_words, role_help, role_words
+from .page import Page
+from .prepare_goal import GoalCard
+from .prepare_joins import JoinsCard
+
+WIDTHS = {
+    Column.NAME: 210, Column.ROLE: 130, Column.KIND: 110, Column.MISSING: 76, Column.DISTINCT: 76,
+    Column.VALUES: 130, Column.EXAMPLES: 210, Column.REASON: 260,
+}  # fmt: skip
+
+
+class PreparePage(Page):
+    """Shows and edits the session's draft."""
+
+    page_id = "prepare"
+    icon_name = "prepare"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.columns = ColumnsModel(session)
+        self.filtered = ColumnsFilter(self.columns)
+        self._stack = QStackedWidget()
+        empty = EmptyState(
+            "prepare",
+            self.tr("Nothing to prepare yet"),
+            self.tr("Open a database and choose the table whose rows are to be learned from."),
+            self.tr("Go to Data"),
+        )
+        empty.button.clicked.connect(lambda: session.navigate("data"))
+        self._stack.addWidget(empty)
+        self._stack.addWidget(self._make_workbench())
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(BusyLine(session))
+        layout.addWidget(self._stack, 1)
+        self.primary.triggered.connect(lambda: session.navigate("train"))
+        session.preparationChanged.connect(self._refresh)
+        self._refresh()
+
+    @property
+    def title(self) -> str:
+        """Return the translated title."""
+        return self.tr("Prepare")
+
+    @property
+    def purpose(self) -> str:
+        """Return what the page is for."""
+        return self.tr("Say what the columns mean: what to predict, what to learn from, what to leave out.")
+
+    def selected(self) -> list[ColumnRef]:
+        """Return the selected columns, in the order of the table."""
+        rows = {self.filtered.mapToSource(index).row() for index in self.view.selectionModel().selectedIndexes()}
+        return [self.columns.column(row) for row in sorted(rows)]
+
+    def _make_workbench(self) -> QWidget:
+        self.joins, self.goal = JoinsCard(self.session), GoalCard(self.session)
+        cards = QHBoxLayout()
+        cards.setSpacing(2 * SPACE)
+        cards.addWidget(self.joins, 3)
+        cards.addWidget(self.goal, 2)
+        self.findings = FindingsList()
+        self.sql = QPlainTextEdit(readOnly=True)
+        self.sql.setAccessibleName(self.tr("SQL of the query"))
+        self.sql.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+        self.sql.setMaximumHeight(200)
+        self.sql.hide()
+        bench = QWidget()
+        layout = QVBoxLayout(bench)
+        layout.setContentsMargins(3 * SPACE, 0, 3 * SPACE, 2 * SPACE)
+        layout.setSpacing(SPACE + 4)
+        layout.addLayout(cards)
+        layout.addWidget(self.findings)
+        layout.addLayout(self._make_tools())
+        layout.addWidget(self._make_view(), 1)
+        layout.addWidget(self.sql)
+        return bench
+
+    def _make_tools(self) -> QHBoxLayout:
+        self._search = QLineEdit(clearButtonEnabled=True)
+        self._search.setPlaceholderText(self.tr("Find a column"))
+        self._search.setAccessibleName(self.tr("Find a column"))
+        self._search.setMaximumWidth(280)
+        self._search.textChanged.connect(self.filtered.search)
+        self._counts = Muted(wrap=False)
+        self._bulk = Button(self.tr("Change selected"))
+        self._bulk.setMenu(self._make_menu(self._bulk))
+        stack = self.session.undo_stack
+        undo = self._tool(stack.createUndoAction(self, self.tr("Undo")), "undo", "Ctrl+Z")
+        redo = self._tool(stack.createRedoAction(self, self.tr("Redo")), "redo", "Ctrl+Y")
+        self._show_sql = Button(self.tr("Show SQL"), weight=Weight.QUIET, icon_name="code")
+        self._show_sql.setCheckable(True)
+        self._show_sql.toggled.connect(self.sql.setVisible)
+        line = QHBoxLayout()
+        line.setSpacing(SPACE)
+        for widget in (self._search, self._bulk, undo, redo):
+            line.addWidget(widget)
+        line.addStretch(1)
+        line.addWidget(self._counts)
+        line.addWidget(self._show_sql)
+        return line
+
+    def _tool(self, action: QAction, icon_name: str, keys: str) -> Button:
+        button = Button(weight=Weight.QUIET, icon_name=icon_name)
+
+        def mirror() -> None:
+            button.setEnabled(action.isEnabled())
+            button.setAccessibleName(action.text())
+            button.setToolTip(f"{action.text()} ({keys})")
+
+        button.clicked.connect(action.trigger)
+        action.changed.connect(mirror)
+        mirror()
+        return button
+
+    def _make_menu(self, parent: QWidget) -> QMenu:
+        menu = QMenu(parent)
+        menu.addAction(self.tr("Use"), lambda: self.columns.use(self.selected(), True))
+        menu.addAction(self.tr("Ignore"), lambda: self.columns.use(self.selected(), False))
+        roles, kinds = menu.addMenu(self.tr("Role")), menu.addMenu(self.tr("Read as"))
+        for role in FieldRole:
+            roles.addAction(role_words(role), lambda role=role: self.columns.give_role(self.selected(), role))
+        for kind in KINDS:
+            kinds.addAction(kind_words(kind), lambda kind=kind: self.columns.read_as(self.selected(), kind))
+        return menu
+
+    def _make_view(self) -> QTableView:
+        self.view = view = QTableView()
+        view.setAccessibleName(self.tr("Columns"))
+        view.setModel(self.filtered)
+        view.setFont(tabular(view.font()))
+        view.setShowGrid(False)
+        view.setWordWrap(False)
+        view.setAlternatingRowColors(True)
+        view.setSortingEnabled(True)
+        view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
+        view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
+        view.verticalHeader().hide()
+        view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + SPACE + 6)
+        view.horizontalHeader().setHighlightSections(False)
+        view.horizontalHeader().setStretchLastSection(True)
+        for column, width in WIDTHS.items():
+            view.setColumnWidth(column, width)
+        roles = [(role.value, role_words(role), role_help(role)) for role in FieldRole]
+        view.setItemDelegateForColumn(Column.ROLE, ChoiceDelegate(roles, view))
+        kinds = [(kind.value, kind_words(kind), "") for kind in KINDS]
+        view.setItemDelegateForColumn(Column.KIND, ChoiceDelegate(kinds, view))
+        view.setItemDelegateForColumn(Column.VALUES, DistributionDelegate(view))
+        view.clicked.connect(self._open_choice)
+        view.setContextMenuPolicy(Qt.ContextMenuPolicy.CustomContextMenu)
+        view.customContextMenuRequested.connect(self._open_menu)
+        view.selectionModel().selectionChanged.connect(lambda *_: self._show_selection())
+        return view
+
+    def _open_choice(self, index: QModelIndex) -> None:
+        if index.column() in (Column.ROLE, Column.KIND) and len(self.selected()) == 1:
+            self.view.edit(index)
+
+    def _open_menu(self, place: QPoint) -> None:
+        if self.selected():
+            self._bulk.menu().exec(self.view.viewport().mapToGlobal(place))
+
+    def _refresh(self) -> None:
+        draft = self.session.draft
+        self._stack.setCurrentIndex(0 if draft is None else 1)
+        self.primary.setText("" if draft is None else self.tr("Continue to Train →"))
+        self.primary.setEnabled(can_train(draft))
+        if draft is None:
+            return
+        found = findings(draft)
+        stops = [finding.message for finding in found if finding.severity == "stop"]
+        self.primary.setToolTip("\n".join(stops))
+        self.findings.show_findings(found)
+        if self.sql.toPlainText() != draft.sql:
+            self.sql.setPlainText(draft.sql)
+        used = self.tr("{used} of {all} columns are features")
+        self._counts.setText(used.format(used=len(draft.fields.features), all=len(draft.fields)))
+        self._show_selection()
+
+    def _show_selection(self) -> None:
+        count = len(self.selected())
+        self._bulk.setEnabled(count > 0)
+        self._bulk.setText(self.tr("Change %n selected", "", count) if count else self.tr("Change selected"))
+        self._bulk.updateGeometry()

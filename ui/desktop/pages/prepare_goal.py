@@ -1,0 +1,173 @@
+"""The card of the Prepare page about what is predicted and which rows test it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QStandardItemModel
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
+
+from core.recipe import SplitMethod
+from crosslens.relational import ColumnRef
+from crosslens.schema import Field, FieldRole
+
+from ..draft import Draft, set_role, set_split, set_time
+from ..fonts import SPACE, tabular
+from ..session import Session
+from ..widgets.cards import Card
+from ..widgets.labels import Muted
+from ..widgets.share_bar import ShareBar
+from ..wording import percent, split_words, whole
+
+MOST_DISTINCT = 2
+"""A label has two values."""
+
+
+class GoalCard(Card):
+    """Label and split; every choice is an edit of the draft."""
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self._session = session
+        self._label, self._label_facts = QComboBox(), Muted(wrap=False)
+        self._method, self._time, self._time_name = QComboBox(), QComboBox(), QLabel(self.tr("Time"))
+        self._validation, self._test = _share_box(), _share_box()
+        self._bar = ShareBar()
+        self._name_all()
+        self._lay_out()
+        self._label.activated.connect(lambda _: self._choose_label())
+        self._method.activated.connect(lambda _: self._choose_split())
+        self._time.activated.connect(lambda _: self._choose_time())
+        for box in (self._validation, self._test):
+            box.valueChanged.connect(lambda _: self._choose_split())
+        session.preparationChanged.connect(self.refresh)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show label and split of the draft."""
+        draft = self._session.draft
+        if draft is None:
+            return
+        self._fill_labels(draft)
+        self._fill_methods(draft)
+        self._fill_times(draft)
+        split = draft.split
+        for box, share in ((self._validation, split.validation), (self._test, split.test)):
+            box.blockSignals(True)
+            box.setValue(round(100 * share))
+            box.blockSignals(False)
+        self._bar.show_split(split, draft.rows or 0)
+
+    def _name_all(self) -> None:
+        for box, name in (
+            (self._label, self.tr("Label: what to predict")),
+            (self._method, self.tr("How rows are parted")),
+            (self._time, self.tr("Time column")),
+            (self._validation, self.tr("Share of rows to check while training, per cent")),
+            (self._test, self.tr("Share of rows to test on, per cent")),
+        ):
+            box.setAccessibleName(name)
+            box.setToolTip(name)
+        for box in (self._label, self._method, self._time):
+            box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+            box.setMinimumContentsLength(14)
+
+    def _lay_out(self) -> None:
+        form = QFormLayout()
+        form.setHorizontalSpacing(2 * SPACE)
+        form.setVerticalSpacing(SPACE)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.addRow(self.tr("Predict"), self._label)
+        form.addRow("", self._label_facts)
+        form.addRow(self.tr("Split"), self._method)
+        form.addRow(self._time_name, self._time)
+        shares = QHBoxLayout()
+        shares.setSpacing(SPACE)
+        for words, box in ((self.tr("check"), self._validation), (self.tr("test"), self._test)):
+            shares.addWidget(Muted(words, wrap=False))
+            shares.addWidget(box, 1)
+        form.addRow(self.tr("Shares"), shares)
+        self.body.addLayout(form)
+        self.body.addWidget(self._bar)
+        self.body.addStretch(1)
+
+    def _fill_labels(self, draft: Draft) -> None:
+        candidates = [field for field in draft.fields if _can_be_label(draft, field)]
+        _fill(self._label, [(field.name, field.column) for field in candidates])
+        label = draft.label
+        self._label.setPlaceholderText(self.tr("Choose a yes / no column"))
+        self._label.setCurrentIndex(-1 if label is None else candidates.index(label) if label in candidates else -1)
+        self._label_facts.setText("" if label is None else self._about_label(draft, label))
+        self._label_facts.setVisible(bool(self._label_facts.text()))
+
+    def _about_label(self, draft: Draft, label: Field) -> str:
+        profile = draft.profile(label.column)
+        if profile is None or not profile.rows or profile.mean is None:
+            return ""
+        positives = round(profile.mean * (profile.rows - profile.nulls))
+        words = self.tr("yes in {share}: {count} of {rows} rows")
+        return words.format(share=percent(profile.mean, 1), count=whole(positives), rows=whole(profile.rows))
+
+    def _fill_methods(self, draft: Draft) -> None:
+        _fill(self._method, [(split_words(method), method) for method in SplitMethod])
+        self._method.setCurrentIndex(list(SplitMethod).index(draft.split.method))
+        possible = {
+            SplitMethod.TIME: bool(draft.time_columns),
+            SplitMethod.USER: bool(draft.fields.with_role(FieldRole.USER)),
+            SplitMethod.RANDOM: True,
+        }
+        model = self._method.model()
+        for row, method in enumerate(SplitMethod):
+            if isinstance(model, QStandardItemModel):
+                model.item(row).setEnabled(possible[method])
+
+    def _fill_times(self, draft: Draft) -> None:
+        _fill(self._time, [(str(column), column) for column in draft.time_columns])
+        if draft.query.time in draft.time_columns:
+            self._time.setCurrentIndex(draft.time_columns.index(draft.query.time))
+        by_time = draft.split.method is SplitMethod.TIME
+        self._time.setVisible(by_time)
+        self._time_name.setVisible(by_time)
+
+    def _choose_label(self) -> None:
+        column: ColumnRef | None = self._label.currentData()
+        if column is not None and self._session.draft is not None:
+            draft = set_role(self._session.draft, [column], FieldRole.CLICK)
+            self._session.edit(self.tr("Label: {name}").format(name=self._label.currentText()), draft)
+
+    def _choose_time(self) -> None:
+        if self._session.draft is not None:
+            self._session.edit(self.tr("Time column"), set_time(self._session.draft, self._time.currentData()))
+
+    def _choose_split(self) -> None:
+        draft = self._session.draft
+        if draft is None:
+            return
+        method = SplitMethod(self._method.currentData())
+        validation, test = self._validation.value() / 100, self._test.value() / 100
+        if method is SplitMethod.TIME and draft.query.time is None:
+            draft = set_time(draft, draft.time_columns[0])
+        split = replace(draft.split, method=method, validation=validation, test=test)
+        self._session.edit(self.tr("Split"), set_split(draft, split))
+
+
+def _can_be_label(draft: Draft, field: Field) -> bool:
+    profile = draft.profile(field.column)
+    two = profile is not None and 1 <= profile.distinct <= MOST_DISTINCT
+    return field.role is FieldRole.CLICK or field.column.column == ColumnRef.EXISTS or two
+
+
+def _share_box() -> QSpinBox:
+    box = QSpinBox(minimum=1, maximum=45, suffix=" %")
+    box.setAlignment(Qt.AlignmentFlag.AlignRight)
+    box.setFont(tabular(box.font()))
+    return box
+
+
+def _fill(box: QComboBox, entries: list[tuple[str, object]]) -> None:
+    """Refill a combo box only when its entries changed, so that an open list is not disturbed."""
+    if [(box.itemText(i), box.itemData(i)) for i in range(box.count())] != entries:
+        box.clear()
+        for words, value in entries:
+            box.addItem(words, value)

@@ -1,0 +1,72 @@
+"""Pictures of every page: light, dark, and at twice the size, for people to look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from time import monotonic
+
+from PySide6.QtCore import QEventLoop, QTimer
+from PySide6.QtWidgets import QApplication
+
+from .application import make_application, make_window
+from .opening import open_project
+from .palette import Theme, apply_theme
+from .services import DesktopServices
+from .window import MainWindow
+
+SIZE = (1320, 860)
+WAIT_SECONDS = 30.0
+SETTLE_SECONDS = 0.6
+
+
+def render_pages(folder: Path, services: DesktopServices) -> tuple[Path, ...]:
+    """Render every page with the project of `services` (the welcome without one) as PNG files; return them.
+
+    The pixel ratio of a process is fixed when Qt starts: pictures at twice the size are made when the environment says
+    QT_SCALE_FACTOR=2, and are named so.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    make_application()
+    window = make_window(services)
+    window.resize(*SIZE)
+    window.show()
+    try:
+        if services.project is not None:
+            open_project(window.session, services.project)
+            _wait(lambda: window.session.overview is not None and not window.session.busy)
+        return tuple(_render(window, folder))
+    finally:
+        window.session.close()
+        window.close()
+
+
+def _render(window: MainWindow, folder: Path) -> list[Path]:
+    ratio = window.devicePixelRatioF()
+    themes = (Theme.LIGHT, Theme.DARK) if ratio == 1.0 else (Theme.LIGHT,)
+    files = []
+    for theme in themes:
+        apply_theme(theme)
+        for number, page_id in enumerate(window.pages, start=1):
+            window.show_page(page_id)
+            _settle(window)
+            suffix = "" if ratio == 1.0 else f"-{round(100 * ratio)}"
+            file = folder / f"{number}-{page_id}-{theme.value}{suffix}.png"
+            window.grab().save(str(file))
+            files.append(file)
+    return files
+
+
+def _settle(window: MainWindow) -> None:
+    """Let the page fetch and paint what it shows."""
+    start = monotonic()
+    _wait(lambda: monotonic() - start > SETTLE_SECONDS and not window.session.busy)
+
+
+def _wait(done: Callable[[], bool]) -> None:
+    loop, end = QEventLoop(), monotonic() + WAIT_SECONDS
+    timer = QTimer(interval=20)
+    timer.timeout.connect(lambda: loop.quit() if done() or monotonic() > end else None)
+    timer.start()
+    loop.exec()
+    QApplication.processEvents()
