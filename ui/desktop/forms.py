@@ -100,6 +100,7 @@ class ParameterForm(QWidget):
         layout.addLayout(buttons)
         self._more.setLayout(self._grid(more))
         layout.addWidget(self._more)
+        layout.addStretch()
         self._more_button.setVisible(bool(more))
         self._more_button.clicked.connect(lambda: self.show_more(self._more.isHidden()))
         self._reset_button.clicked.connect(self.reset)
@@ -148,9 +149,11 @@ class ParameterLine(QObject):
 
     def place(self, grid: QGridLayout, row: int) -> None:
         """Put the line into two rows of a grid: label and editor, help below."""
-        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         grid.addWidget(self._label, row, 0)
-        grid.addWidget(self.editor, row, 1, right)
+        if isinstance(self.editor, QCheckBox):
+            grid.addWidget(self.editor, row, 1, Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
+        else:
+            grid.addWidget(self.editor, row, 1)
         grid.addWidget(self._reset, row, 2)
         grid.addWidget(self._help, row + 1, 0, 1, 2)
         policy = self._reset.sizePolicy()
