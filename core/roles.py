@@ -74,7 +74,7 @@ class _Column:
 
     @property
     def is_binary(self) -> bool:
-        return self.type is ColumnType.BOOLEAN or (self.profile.distinct == 2 and self.profile.nulls == 0)
+        return self.type is ColumnType.BOOLEAN or self.profile.distinct == 2
 
     @property
     def texts(self) -> tuple[str, ...]:
@@ -258,12 +258,13 @@ def _spelt_out(key: _Column, joined: Sequence[_Column]) -> dict[ColumnRef, Guess
 
     A lookup gives each key one text; as many texts as keys mean one key per text. Users and items keep their key.
     """
-    same = [column for column in joined if column.type is ColumnType.TEXT and _same_partition(key, column)]
+    texts = [column for column in joined if column.type is ColumnType.TEXT]
+    target = key.target.name if key.target is not None else key.name
+    if words.names_one_of(target, words.USER | words.ITEM):
+        return {column.ref: _repeated(key.ref) for column in texts if _nearly_same_partition(key, column)}
+    same = [column for column in texts if _same_partition(key, column)]
     if not same:
         return {}
-    target = key.target.name if key.target is not None else same[0].ref.source
-    if words.says(target, words.USER | words.ITEM) or words.names_one_of(key.name, words.USER | words.ITEM):
-        return {column.ref: _repeated(key.ref) for column in same}
     best = same[0].ref
     return {key.ref: _repeated(best), **{column.ref: _repeated(best) for column in same[1:]}}
 
@@ -271,6 +272,11 @@ def _spelt_out(key: _Column, joined: Sequence[_Column]) -> dict[ColumnRef, Guess
 def _same_partition(key: _Column, column: _Column) -> bool:
     a, b = key.profile, column.profile
     return a.rows == b.rows and a.nulls == b.nulls and a.distinct == b.distinct > 1
+
+
+def _nearly_same_partition(key: _Column, column: _Column) -> bool:
+    many = key.profile.distinct > FEW_VALUES and column.profile.distinct >= NEAR_UNIQUE * key.profile.distinct
+    return many or _same_partition(key, column)
 
 
 def _repeated(other: ColumnRef) -> Guess:

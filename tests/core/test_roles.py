@@ -1,0 +1,254 @@
+"""Suggested kinds and roles, each with its reason."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from core.roles import suggest_fields
+from crosslens import Field, FieldKind, FieldRole, FieldSchema
+from crosslens.relational import (
+    ColumnInfo,
+    ColumnProfile,
+    ColumnRef,
+    ColumnType,
+    ForeignKey,
+    JoinKind,
+    JoinSpec,
+    QuerySpec,
+    TableInfo,
+    TableRef,
+)
+
+INT, FLOAT, TEXT, BOOL = ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.TEXT, ColumnType.BOOLEAN
+ROWS = 1000
+CAT, NUM, TIME, FREE = FieldKind.CATEGORICAL, FieldKind.NUMERICAL, FieldKind.TIMESTAMP, FieldKind.TEXT
+FEATURE, IGNORE, CLICK, CONVERSION = FieldRole.FEATURE, FieldRole.IGNORE, FieldRole.CLICK, FieldRole.CONVERSION
+
+
+class Shop:
+    """A database described column by column, for suggestions."""
+
+    def __init__(self) -> None:
+        self.columns: list[tuple[ColumnRef, ColumnInfo]] = []
+        self.profiles: list[ColumnProfile] = []
+        self.joins: list[JoinSpec] = []
+        self.tables: dict[str, TableInfo] = {}
+        self.time: ColumnRef | None = None
+
+    def add(self, source: str, column: str, kind: ColumnType, distinct: int, **facts: Any) -> Shop:
+        ref = ColumnRef(source, column)
+        self.columns.append((ref, ColumnInfo(column, kind)))
+        self.profiles.append(
+            ColumnProfile(ref, kind, facts.pop("rows", ROWS), facts.pop("nulls", 0), distinct, **facts)
+        )
+        return self
+
+    def table(self, name: str, *, key: str = "id", **targets: str) -> Shop:
+        links = tuple(ForeignKey((column,), TableRef(target), ("id",)) for column, target in targets.items())
+        self.tables[name] = TableInfo(TableRef(name), (), (key,), links)
+        return self
+
+    def lookup(self, name: str, table: str, source: str, column: str) -> Shop:
+        self.joins.append(JoinSpec(name, TableRef(table), ((ColumnRef(source, column), "id"),)))
+        return self
+
+    def exists(self, name: str) -> Shop:
+        self.joins.append(JoinSpec(name, TableRef(name), ((ColumnRef("views", "id"), "view_id"),), JoinKind.EXISTS))
+        return self.add(name, ColumnRef.EXISTS, INT, 2)
+
+    def suggest(self) -> FieldSchema:
+        query = QuerySpec(TableRef("views"), tuple(ref for ref, _ in self.columns), tuple(self.joins), time=self.time)
+        return suggest_fields(self.columns, self.profiles, query, tuple(self.tables.values()))
+
+
+def views() -> Shop:
+    return Shop().table("views")
+
+
+def alone(name: str, kind: ColumnType, distinct: int, **facts: Any) -> Field:
+    """Return what is suggested for one column of the base."""
+    return views().add("views", name, kind, distinct, **facts).suggest().fields[0]
+
+
+def examples(*texts: str) -> tuple[tuple[str, int], ...]:
+    return tuple((text, 2) for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "distinct", "facts", "expected", "reason"),
+    [
+        ("id", INT, ROWS, {}, (CAT, IGNORE), "The key of views"),
+        ("serial", INT, 950, {}, (CAT, IGNORE), "Different in almost every row"),
+        ("note", TEXT, 990, {"mean_length": 20.0}, (CAT, IGNORE), "Different in almost every row"),
+        ("story", TEXT, 300, {"mean_length": 200.0}, (FREE, IGNORE), "Long free text"),
+        ("extra", TEXT, 30, {"examples": examples('{"a": 1}', "[]")}, (FREE, IGNORE), "Looks like JSON"),
+        ("photo", ColumnType.BINARY, 90, {}, (FREE, IGNORE), "Binary data"),
+        ("same", TEXT, 1, {}, (CAT, IGNORE), "same value in every row"),
+        ("none", FLOAT, 0, {"nulls": ROWS}, (CAT, IGNORE), "no value in any row"),
+        ("vip", TEXT, 1, {"nulls": 600}, (CAT, FEATURE), "Text with 1 different"),
+        ("weekend", BOOL, 2, {}, (CAT, FEATURE), "True or false"),
+        ("position", INT, 12, {}, (CAT, FEATURE), "Whole numbers with 12 different values"),
+        ("age", INT, 60, {}, (NUM, FEATURE), "Numbers with 60 different values."),
+        ("age", INT, 60, {"sampled": True}, (NUM, FEATURE), "60 different values in the sample."),
+        ("price", ColumnType.DECIMAL, 5, {}, (NUM, FEATURE), "Numbers with 5 different values"),
+        ("ratio", FLOAT, 999, {}, (NUM, FEATURE), "Numbers with 999"),
+        ("postcode", INT, 300, {}, (CAT, FEATURE), "Named like a code"),
+        ("store_id", INT, 300, {}, (CAT, FEATURE), "Named like an identifier"),
+        ("height", TEXT, 99, {"examples": examples("1.80", "1.75")}, (NUM, FEATURE), "Numbers stored as text"),
+        ("till", TEXT, 99, {"examples": examples("007", "123")}, (CAT, FEATURE), "Text with 99"),
+        ("colour", TEXT, 5, {}, (CAT, FEATURE), "Text with 5 different values"),
+        ("day", ColumnType.DATE, 90, {}, (TIME, IGNORE), "A date or time"),
+        (
+            "seen",
+            TEXT,
+            90,
+            {"examples": examples("2026-01-02", "2026-01-02 10:00:00")},
+            (TIME, IGNORE),
+            "A date or time",
+        ),
+        ("shown_at", INT, 90, {"minimum": 1_700_000_000}, (TIME, IGNORE), "A date or time"),
+        ("seen_at", INT, 90, {"minimum": 3}, (NUM, FEATURE), "Numbers"),
+        ("sample_weight", FLOAT, 90, {}, (NUM, FieldRole.WEIGHT), "Named like a weight"),
+        ("visit_id", INT, 200, {}, (CAT, IGNORE), "Names one visit"),
+        ("clicked", BOOL, 2, {}, (CAT, CLICK), "'clicked' has two values"),
+        ("y", INT, 2, {}, (CAT, CLICK), "what models learn to predict"),
+        ("gekauft", INT, 2, {}, (CAT, CLICK), "what models learn to predict"),
+        ("clicks_last_week", INT, 40, {}, (NUM, FEATURE), "Numbers"),
+        ("label", TEXT, 2, {"nulls": 1}, (CAT, CLICK), "'label' has two values"),
+    ],
+)
+def test_a_column_by_itself(
+    name: str, kind: ColumnType, distinct: int, facts: dict[str, Any], expected: tuple[Any, ...], reason: str
+) -> None:
+    field = alone(name, kind, distinct, **facts)
+    assert (field.kind, field.role) == expected
+    assert reason in field.reason
+
+
+def test_few_rows_are_not_called_near_unique() -> None:
+    assert alone("colour", TEXT, 5, rows=5).role is FEATURE
+
+
+def test_a_column_of_unknown_type_is_read_by_its_profile() -> None:
+    shop = views()
+    shop.columns.append((ColumnRef("views", "x"), ColumnInfo("x", ColumnType.OTHER)))
+    shop.profiles.append(ColumnProfile(ColumnRef("views", "x"), FLOAT, ROWS, 0, 400))
+    assert shop.suggest().fields[0].kind is NUM
+
+
+def test_the_time_of_the_query_is_named_as_such() -> None:
+    shop = views().add("views", "shown_at", TEXT, 900)
+    shop.time = ColumnRef("views", "shown_at")
+    assert "order of time" in shop.suggest().fields[0].reason
+
+
+def roles(shop: Shop) -> dict[str, FieldRole]:
+    return {field.name: field.role for field in shop.suggest()}
+
+
+@pytest.mark.parametrize(
+    ("flags", "expected"),
+    [
+        (("clicks", "conversions"), {"clicks": CLICK, "conversions": CONVERSION}),
+        (("conversions", "clicks"), {"conversions": CONVERSION, "clicks": CLICK}),
+        (("orders",), {"orders": CLICK}),
+        (("ratings", "orders"), {"ratings": CLICK, "orders": CONVERSION}),
+        (("ratings", "comments"), {"ratings": CLICK, "comments": IGNORE}),
+        (("klicks", "käufe"), {"klicks": CLICK, "käufe": CONVERSION}),
+    ],
+)
+def test_flags_of_what_happened_become_labels(flags: tuple[str, ...], expected: dict[str, FieldRole]) -> None:
+    shop = views()
+    for flag in flags:
+        shop.exists(flag)
+    assert roles(shop) == expected
+
+
+def test_an_outcome_that_is_not_the_label_would_give_it_away() -> None:
+    shop = views().add("views", "was_clicked", INT, 2).exists("clicks")
+    assert roles(shop) == {"was_clicked": IGNORE, "clicks": CLICK}
+    assert "give the label away" in shop.suggest().fields[0].reason
+
+
+def test_a_flag_of_a_looked_up_table_is_no_label() -> None:
+    shop = views().table("users").lookup("user", "users", "views", "user_id")
+    assert roles(shop.add("user", "ever_purchased", INT, 2)) == {"user.ever_purchased": FEATURE}
+
+
+def linked() -> Shop:
+    shop = views().table("views", user_id="users", item_id="items", campaign_id="campaigns", session_id="sessions")
+    for name in ("user", "item", "campaign", "session"):
+        shop.table(f"{name}s").lookup(name, f"{name}s", "views", f"{name}_id")
+    shop.add("views", "user_id", INT, 300).add("views", "item_id", INT, 80)
+    return shop.add("views", "campaign_id", INT, 8).add("views", "session_id", INT, 500)
+
+
+def test_foreign_keys_are_users_items_or_categories_and_never_numbers() -> None:
+    assert roles(linked()) == {
+        "user_id": FieldRole.USER,
+        "item_id": FieldRole.ITEM,
+        "campaign_id": FEATURE,
+        "session_id": IGNORE,
+    }
+    assert {field.kind for field in linked().suggest()} == {CAT}
+
+
+def test_there_is_one_user_and_a_declared_key_comes_before_a_name() -> None:
+    shop = views().table("views", buyer="customers").add("views", "visitor_id", INT, 300)
+    assert roles(shop.add("views", "buyer", INT, 200)) == {"visitor_id": FEATURE, "buyer": FieldRole.USER}
+
+
+@pytest.mark.parametrize(
+    ("name", "role"), [("userid", FieldRole.USER), ("kunden_nr", FieldRole.USER), ("productId", FieldRole.ITEM)]
+)
+def test_names_alone_tell_users_and_items(name: str, role: FieldRole) -> None:
+    assert alone(name, INT, 300).role is role
+
+
+def test_a_joined_key_repeats_the_column_that_refers_to_it() -> None:
+    shop = linked().add("item", "id", INT, 80)
+    assert shop.suggest().fields[-1].reason == "Says the same as views.item_id."
+    assert roles(shop)["item.id"] is IGNORE
+
+
+def test_a_name_in_words_replaces_its_key_but_not_that_of_an_item() -> None:
+    shop = linked().add("campaign", "name", TEXT, 8).add("item", "title", TEXT, 78)
+    found = roles(shop)
+    assert (found["campaign_id"], found["campaign.name"]) == (IGNORE, FEATURE)
+    assert (found["item_id"], found["item.title"]) == (FieldRole.ITEM, IGNORE)
+
+
+def test_a_coarser_text_repeats_nothing() -> None:
+    found = roles(linked().add("campaign", "goal", TEXT, 3).add("item", "brand", TEXT, 12))
+    assert found["campaign_id"] is found["campaign.goal"] is found["item.brand"] is FEATURE
+
+
+def test_names_are_short_for_the_base_and_unique() -> None:
+    shop = views().add("views", "item.price", FLOAT, 90).table("items").lookup("item", "items", "views", "item_id")
+    shop.add("item", "price", FLOAT, 90).add("item", "имя", TEXT, 5).exists("clicks")
+    assert [field.name for field in shop.suggest()] == ["item.price", "item.price (2)", "item.имя", "clicks"]
+
+
+def test_an_empty_table_and_an_unprofiled_column_are_answered() -> None:
+    assert alone("colour", TEXT, 0, rows=0).role is FEATURE
+    shop = views().add("views", "colour", TEXT, 3)
+    shop.profiles.clear()
+    assert shop.suggest().fields[0].role is FEATURE
+
+
+def test_a_whole_shop_is_guessed_as_a_person_would() -> None:
+    shop = (
+        linked().add("user", "segment", TEXT, 5).add("item", "price", FLOAT, 70).exists("clicks").exists("conversions")
+    )
+    found = shop.suggest()
+    assert {field.name for field in found.features} == {
+        "user_id",
+        "item_id",
+        "campaign_id",
+        "user.segment",
+        "item.price",
+    }
+    assert len(found.with_role(CLICK)) == len(found.with_role(CONVERSION)) == 1
+    assert all(field.reason.endswith(".") for field in found)
