@@ -23,6 +23,8 @@ NEAR_UNIQUE = 0.9
 ENOUGH_ROWS = 20
 MOST_ROWS = 200_000
 """More rows than this are looked at as a sample."""
+_EXPECTED_OTHERS = 20
+"""So many negatives must be expected among rows that are all positive before chance is ruled out."""
 _FOLDS = 2
 _BINS = 200
 
@@ -160,16 +162,28 @@ def _leaks(
     sampled, target = table.take(pa.array(rows)) if len(rows) < len(labels) else table, labels[rows]
     for field in schema.features:
         column = column_at(sampled, columns, field.column)
-        missing = np.asarray(column.is_null().to_numpy())
-        missing_auc = auc(target, missing.astype(np.float64))
-        if max(missing_auc, 1 - missing_auc) > LEAK_AUC:
-            message = f"Whether {field.name} is missing gives {label.name} away (AUC {_shown(missing_auc)})."
-        elif (strength := _strength(column, field, target)) > LEAK_AUC:
+        message = _gap_leak(np.asarray(column.is_null().to_numpy()), field, label, target)
+        if not message and (strength := _strength(column, field, target)) > LEAK_AUC:
             message = f"{field.name} alone tells {label.name} with an AUC of {_shown(strength)}."
-        else:
-            continue
-        advice = "It was probably written after the event. Ignore it unless it is known beforehand."
-        yield Finding("warn", f"{message} {advice}", (field.name,))
+        if message:
+            advice = "It was probably written after the event. Ignore it unless it is known beforehand."
+            yield Finding("warn", f"{message} {advice}", (field.name,))
+
+
+def _gap_leak(missing: NDArray[np.bool_], field: Field, label: Field, labels: Float32Array) -> str:
+    """Return how the gaps of a field give the label away, or an empty text."""
+    strength = auc(labels, missing.astype(np.float64))
+    if max(strength, 1 - strength) > LEAK_AUC:
+        return f"Whether {field.name} is missing gives {label.name} away (AUC {_shown(strength)})."
+    for rows, which in ((~missing, "with"), (missing, "without")):
+        if _is_certain(labels[rows], labels):
+            return f"All {rows.sum():,} rows {which} {field.name} have {label.name}."
+    return ""
+
+
+def _is_certain(part: Float32Array, labels: Float32Array) -> bool:
+    """Whether a part of the rows is all positive where chance would have left many negatives."""
+    return len(part) < len(labels) and bool(part.all()) and len(part) * (1 - labels.mean()) >= _EXPECTED_OTHERS
 
 
 def _sample(rows: int) -> NDArray[np.int64]:

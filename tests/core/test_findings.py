@@ -58,6 +58,17 @@ def test_a_column_that_is_missing_just_when_nothing_happened_is_named(meaning: s
     assert finding.message.startswith("Whether x is missing gives y away (AUC 1.000).")
 
 
+def test_a_column_filled_only_after_some_of_the_events_is_named() -> None:
+    some = (Y == 1) & (RNG.random(N) < 0.2)
+    (finding,) = found(x=np.where(some, "SPRING", None).tolist())
+    assert finding.message.startswith(f"All {some.sum()} rows with x have y.")
+
+
+def test_a_few_rows_that_happen_to_agree_are_no_leak() -> None:
+    few = np.isin(np.arange(N), np.flatnonzero(Y)[:10])
+    assert found(x=np.where(few, "SPRING", None).tolist()) == ()
+
+
 def test_identifiers_of_single_rows_are_useless_but_leak_nothing() -> None:
     (finding,) = found(x=np.arange(N))
     assert finding.message == "x is different in almost every row and says nothing."
