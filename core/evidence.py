@@ -338,7 +338,7 @@ def _weights(data: EncodedDataset) -> Float64Array:
     if data.weights is None:
         return np.ones(len(data))
     weights = np.asarray(data.weights, np.float64)
-    return weights / weights.mean()
+    return np.asarray(weights / weights.mean())
 
 
 def _purified(mean: Float64Array, pairs: Int64Array, data: EncodedDataset) -> Float64Array:

@@ -47,8 +47,8 @@ def value_table(
     predicted = 1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500)))
     effect = second_difference(predict, data, pair, background=background, seed=seed) if len(data) else logits
     return ValueTableMade(
-        observed=cells.heat_map("Observed rate", np.asarray(data.target, np.float64), "rate"),
-        predicted=cells.heat_map("Predicted rate", predicted, "rate"),
+        observed=cells.heat_map("Observed rate", np.asarray(data.target, np.float64), "%"),
+        predicted=cells.heat_map("Predicted rate", predicted, "%"),
         effect=cells.heat_map("What the pair adds", effect, "logit", diverging=True),
     )
 
