@@ -27,7 +27,9 @@ class LogisticParameters:
     weakest: float = parameter(
         0.1, label="Weakest L2", help="The last, boldest fit.", minimum=1e-4, maximum=1e6, logarithmic=True
     )
-    fits: int = parameter(5, label="Fits", help="How many strengths are tried, evenly by factors.", minimum=1, maximum=50)
+    fits: int = parameter(
+        5, label="Fits", help="How many strengths are tried, evenly by factors.", minimum=1, maximum=50
+    )
     iterations: int = parameter(
         300, label="Iterations at most", help="Per fit.", minimum=1, maximum=10_000, advanced=True
     )

@@ -106,8 +106,8 @@ class LogisticEstimator:
         return best
 
     def _strengths(self) -> list[float]:
-        ends = np.log([self.parameters.strongest, self.parameters.weakest])
-        return [float(strength) for strength in np.exp(np.linspace(*ends, self.parameters.fits))]
+        strengths = np.geomspace(self.parameters.strongest, self.parameters.weakest, self.parameters.fits)
+        return [float(strength) for strength in strengths]
 
     def _solver(self, context: FitContext) -> LogisticRegression:
         return LogisticRegression(
@@ -156,12 +156,13 @@ class LogisticModel:
         """Read what `save` wrote; StorageError if it is not there or not readable."""
         try:
             facts = json.loads((folder / _FACTS).read_text(encoding="utf-8"))
-            return cls(
-                from_plain(EncodedSchema, facts["schema"]), facts["intercept"], **load_file(folder / _WEIGHTS)
-            )
+            return cls(from_plain(EncodedSchema, facts["schema"]), facts["intercept"], **load_file(folder / _WEIGHTS))
         except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
             raise StorageError(
-                "The saved logistic regression cannot be read.", why=str(error), do="Train it again.", folder=str(folder)
+                "The saved logistic regression cannot be read.",
+                why=str(error),
+                do="Train it again.",
+                folder=str(folder),
             ) from error
 
     def save(self, folder: Path) -> None:

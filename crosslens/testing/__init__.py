@@ -1,1 +1,48 @@
-"""Tests that plugin authors inherit."""
+"""Tests that plugin authors inherit; the rows they run on; and a scan for pickle.
+
+    from crosslens.testing import ModelContract
+    from my_plugin import SPEC
+
+    class TestMyModel(ModelContract):
+        spec = SPEC
+
+Needs pytest, which Crosslens itself does not install.
+"""
+
+try:
+    import pytest
+except ModuleNotFoundError as error:
+    raise ModuleNotFoundError(
+        "crosslens.testing needs pytest, which is not installed. Run: pip install pytest", name="pytest"
+    ) from error
+
+# Before the import below, so that a failed promise shows the values that broke it.
+pytest.register_assert_rewrite("crosslens.testing.contract")
+
+from .contract import ModelContract  # noqa: E402
+from .rows import (  # noqa: E402
+    all_missing_column,
+    frozen,
+    main_effects,
+    make_dataset,
+    many_categories,
+    one_class,
+    training_data,
+    unseen_ids,
+    xor,
+)
+from .saved_files import pickled_files  # noqa: E402
+
+__all__ = [
+    "ModelContract",
+    "all_missing_column",
+    "frozen",
+    "main_effects",
+    "make_dataset",
+    "many_categories",
+    "one_class",
+    "pickled_files",
+    "training_data",
+    "unseen_ids",
+    "xor",
+]

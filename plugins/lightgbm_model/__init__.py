@@ -20,7 +20,7 @@ class LightGBMParameters:
     """Parameters under LightGBM's own names."""
 
     learning_rate: float = parameter(
-        0.05, label="Learning rate", help="Share of each new tree. Lower needs more trees.",
+        0.1, label="Learning rate", help="Share of each new tree. Lower needs more trees.",
         minimum=0.001, maximum=1.0, logarithmic=True,
     )  # fmt: skip
     num_leaves: int = parameter(
@@ -31,7 +31,7 @@ class LightGBMParameters:
         minimum=1, maximum=20_000, step=50,
     )  # fmt: skip
     min_data_in_leaf: int = parameter(
-        50, label="Rows per leaf at least", help="Higher is more cautious.", minimum=1, maximum=100_000
+        100, label="Rows per leaf at least", help="Higher is more cautious.", minimum=1, maximum=100_000
     )
     lambda_l2: float = parameter(
         1.0, label="L2 regularisation", help="Pulls leaf values towards 0.", minimum=0.0, maximum=1000.0
@@ -44,11 +44,12 @@ class LightGBMParameters:
         0, label="Depth at most", help="0 leaves the depth free.", minimum=0, maximum=63, advanced=True
     )
     cat_smooth: float = parameter(
-        20.0, label="Category smoothing", help="Pulls the rate of rare values towards the mean before a split sorts them.",
+        20.0, label="Category smoothing",
+        help="Pulls the rate of rare values towards the mean before a split sorts them.",
         minimum=0.0, maximum=10_000.0, advanced=True,
     )  # fmt: skip
     cat_l2: float = parameter(
-        20.0, label="Category L2", help="Extra L2 regularisation of splits on categories.",
+        50.0, label="Category L2", help="Extra L2 regularisation of splits on categories.",
         minimum=0.0, maximum=10_000.0, advanced=True,
     )  # fmt: skip
     min_data_per_group: int = parameter(
@@ -56,11 +57,13 @@ class LightGBMParameters:
         minimum=1, maximum=100_000, advanced=True,
     )  # fmt: skip
     max_cat_threshold: int = parameter(
-        32, label="Values per split at most", help="Most values of a field on the smaller side of one split.",
+        4, label="Values per split at most",
+        help="Most values on the smaller side of one split. Fields with thousands of values overfit when this is high.",
         minimum=1, maximum=4096, advanced=True,
     )  # fmt: skip
     max_cat_to_onehot: int = parameter(
-        4, label="One against the rest up to", help="Fields with no more values than this split off one value at a time.",
+        16, label="One against the rest up to",
+        help="Fields with no more values than this split off one value at a time.",
         minimum=1, maximum=4096, advanced=True,
     )  # fmt: skip
     feature_fraction: float = parameter(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import lightgbm as lgb
 
@@ -131,14 +131,15 @@ class _Watch:
         self.has_auc = has_both_classes(self.data.validation.target)
 
     def __call__(self, env: lgb.callback.CallbackEnv) -> None:
-        measured = {metric: value for _, metric, value, *_ in env.evaluation_result_list}
+        booster, results = cast(lgb.Booster, env.model), env.evaluation_result_list or []
+        measured = {metric: float(value) for _, metric, value, *_ in results}
         self.state = self.state.after(measured["binary_logloss"])
         stopping = self.context.should_stop()
         ending = stopping or self.is_out_of_patience or self.state.trees == self.parameters.num_trees
-        self._report(env.model, measured, ending)
-        self._checkpoint(env.model, stopping)
+        self._report(booster, measured, ending)
+        self._checkpoint(booster, stopping)
         if ending:
-            raise lgb.callback.EarlyStopException(self.state.best_trees - 1, env.evaluation_result_list)
+            raise lgb.callback.EarlyStopException(self.state.best_trees - 1, results)
 
     @property
     def is_out_of_patience(self) -> bool:
@@ -158,7 +159,7 @@ class _Watch:
             return
         self.reported = now
         metrics = {"loss": measured["binary_logloss"]} | ({"auc": measured["auc"]} if self.has_auc else {})
-        training = {metric: value for _, metric, value, *_ in booster.eval_train()}
+        training = {metric: float(value) for _, metric, value, *_ in booster.eval_train()}
         grown = self.state.trees - self.trees_at_start
         self.context.progress(
             FitProgress(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import cached_property
@@ -113,7 +113,7 @@ class LightGBMModel:
             fields=self.schema.names,
             values=np.asarray(self.booster.feature_importance("gain"), np.float64),
             method="total gain",
-            meaning="How much splits on the field lowered the training loss. Fields with many values tend to gain more.",
+            meaning="How much splits on the field lowered the training loss. Many values make for a higher gain.",
             rows=self.rows,
         )
 
@@ -121,8 +121,8 @@ class LightGBMModel:
         return InteractionTerms(
             terms=_path_terms(self.trees, self._leaves(data), self.schema.names),
             method="fields on decision paths",
-            meaning="How many trees, per row, decide by exactly these fields; weight: mean size of what such a tree adds, "
-            "in logits. Being on one path does not prove an interaction.",
+            meaning="How many trees, per row, decide by exactly these fields; weight: mean size of what such a tree "
+            "adds, in logits. Being on one path does not prove an interaction.",
             rows=len(data),
         )
 
@@ -148,13 +148,13 @@ class LightGBMModel:
 def _path_terms(trees: tuple[Tree, ...], leaves: np.ndarray, names: tuple[str, ...]) -> tuple[InteractionTerm, ...]:
     """Return the sets of two or more fields on paths that rows take, most frequent first. `leaves` is (N, trees)."""
     visits: Counter[tuple[int, ...]] = Counter()
-    sizes: Counter[tuple[int, ...]] = Counter()
+    sizes: defaultdict[tuple[int, ...], float] = defaultdict(float)
     for tree, reached in zip(trees, leaves.T, strict=True):
         mean = tree.mean
         for leaf, rows in zip(tree.leaves, np.bincount(reached, minlength=len(tree.leaves)).tolist(), strict=True):
             fields = tuple(sorted(leaf.fields))
             visits[fields] += rows
-            sizes[fields] += rows * abs(leaf.value - mean)  # type: ignore[assignment]
+            sizes[fields] += rows * abs(leaf.value - mean)
     found = [
         InteractionTerm(tuple(names[i] for i in fields), count / len(leaves), sizes[fields] / count)
         for fields, count in visits.items()
