@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from crosslens.models import FitProgress
 from crosslens.relational import (
@@ -292,7 +292,7 @@ class ReportMade:
     document: Path
 
 
-RESULTS: Mapping[type, type] = {
+RESULTS: Mapping[type[Any], type[Any]] = {
     OpenSource: SourceOverview,
     ReadPage: PageRead,
     ProposeQuery: QueryProposal,
@@ -306,5 +306,5 @@ RESULTS: Mapping[type, type] = {
 }
 """Result class of each request class."""
 
-REQUESTS: Mapping[str, type] = {request.command: request for request in RESULTS}
+REQUESTS: Mapping[str, type[Any]] = {request.command: request for request in RESULTS}
 """Request class by command name."""

@@ -149,7 +149,7 @@ def _request(line: Mapping[str, Any]) -> Any:
     kind = REQUESTS.get(str(line.get("command")))
     if kind is None:
         raise ValueError(f"unknown command {line.get('command')!r}")
-    request = from_plain(kind, line.get("arguments", {}))
+    request: Any = from_plain(kind, line.get("arguments", {}))
     secret = line.get("secret")
     if secret is not None and hasattr(request, "connection"):
         request = replace(request, connection=replace(request.connection, secret=secret))

@@ -21,6 +21,8 @@ from core.present import format_cell
 from core.services import JobControl
 from crosslens.errors import UserError
 
+_WIDTH_IN_A_FILE = 160
+
 
 class Terminal:
     """Where results go. With `as_json` standard output carries one JSON value and standard error the problems."""
@@ -28,6 +30,8 @@ class Terminal:
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
         self._out = Console(highlight=False, markup=False, soft_wrap=True)
+        if not self._out.is_terminal:
+            self._out.width = _WIDTH_IN_A_FILE
         self._err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
