@@ -31,6 +31,7 @@ from .assess import assess
 from .data import PreparedData, prepare_data
 
 _PACKAGES = ("crosslens", "torch", "lightgbm", "scikit-learn", "numpy", "pyarrow", "sqlalchemy")
+_SECONDS_BETWEEN_SAVES = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,19 +199,12 @@ def _finish(plan: _Plan, data: PreparedData, project: ProjectStore, *, stopped: 
 def _fit(
     plan: _Plan, data: PreparedData, services: Services, control: JobControl
 ) -> tuple[FittedModel, tuple[FitProgress, ...], bool]:
-    epochs: dict[int, FitProgress] = {progress.epoch: progress for progress in plan.folder.history()}
-
-    def report(progress: FitProgress) -> None:
-        if progress.metrics:
-            epochs[progress.epoch] = progress
-            plan.folder.save_history(tuple(epochs.values()))
-        control.progress(_training_progress(plan, progress))
-
+    history = _History(plan, control)
     with _logged(plan.folder) as log:
         context = FitContext(
             seed=plan.recipe.seed,
             threads=services.threads,
-            progress=report,
+            progress=history.add,
             should_stop=control.should_stop,
             checkpoints=plan.folder.checkpoints,
             log=log,
@@ -220,7 +214,36 @@ def _fit(
     stopped = control.stop.is_set()
     # Stop ends the training; measuring what was kept takes seconds and may be stopped again.
     control.stop.clear()
-    return model, tuple(epochs.values()), stopped
+    return model, history.epochs, stopped
+
+
+class _History:
+    """The epochs of one training, passed on and kept; a resumed run goes on where it was."""
+
+    def __init__(self, plan: _Plan, control: JobControl) -> None:
+        self._plan = plan
+        self._control = control
+        self._epochs = {progress.epoch: progress for progress in plan.folder.history()}
+        self._saved = 0.0
+
+    @property
+    def epochs(self) -> tuple[FitProgress, ...]:
+        """Return the last word of every epoch."""
+        return tuple(self._epochs.values())
+
+    def add(self, progress: FitProgress) -> None:
+        """Hear of a moment of the training."""
+        if progress.metrics:
+            self._epochs[progress.epoch] = progress
+            self._save()
+        self._control.progress(_training_progress(self._plan, progress))
+
+    def _save(self) -> None:
+        # A tree model may report hundreds of "epochs"; each save waits for the disk.
+        now = time.monotonic()
+        if now - self._saved >= _SECONDS_BETWEEN_SAVES:
+            self._plan.folder.save_history(self.epochs)
+            self._saved = now
 
 
 def _training_progress(plan: _Plan, fit: FitProgress) -> Progress:
