@@ -9,6 +9,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from .icons import app_icon
+from .language import install_language
 from .opening import open_project
 from .palette import apply_theme
 from .services import DesktopServices
@@ -26,6 +27,7 @@ def make_application() -> QApplication:
     application.setApplicationName("Crosslens")
     application.setDesktopFileName("crosslens")
     application.setWindowIcon(app_icon())
+    install_language(application)
     return application
 
 

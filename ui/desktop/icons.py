@@ -47,6 +47,7 @@ class _Recolour(QObject):
         self._name = name
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Set the icon again when the palette changes."""
         if event.type() == QEvent.Type.PaletteChange and isinstance(watched, QAbstractButton):
             watched.setIcon(icon(self._name))
         return False

@@ -100,14 +100,12 @@ def _database_opened(session: Session, overview: SourceOverview) -> None:
 def _sample_made(session: Session, made: SampleMade) -> None:
     recipe = recipe_from_toml(made.recipe, folder=made.database.parent)
     _save_connection(session, recipe.source, made.database.name)
-    connect(session, recipe.source, then=lambda: _start(session, from_recipe(recipe), to="train"))
-    session.notify(
-        Notice(
-            _tr("The sample shop is ready and its columns already have their roles."),
-            do=_tr("Press Train to learn what drives clicks."),
-            tone="good",
-        )
+    ready = Notice(
+        _tr("The sample shop is ready and its columns already have their roles."),
+        do=_tr("Press Train to learn what drives clicks."),
+        tone="good",
     )
+    connect(session, recipe.source, then=lambda: _start(session, from_recipe(recipe), to="train", notice=ready))
 
 
 def _restore(session: Session) -> None:
@@ -123,7 +121,7 @@ def _restore(session: Session) -> None:
     _start(session, from_recipe(recipe))
 
 
-def _start(session: Session, draft: Draft, *, to: str = "") -> None:
+def _start(session: Session, draft: Draft, *, to: str = "", notice: Notice | None = None) -> None:
     """Begin with a draft from a recipe; measure its columns, then the joins that could be added."""
 
     def measured(complete: Draft) -> None:
@@ -131,6 +129,8 @@ def _start(session: Session, draft: Draft, *, to: str = "") -> None:
         propose(session)
         if to:
             session.navigate(to)
+        if notice is not None:
+            session.notify(notice)
 
     session.start_draft(draft)
     measure(session, draft, measured)

@@ -174,7 +174,7 @@ def qt_palette(colours: Colours) -> QPalette:
         (role.Button, mix(colours.window, colours.raised, 0.5) if not colours.dark else colours.raised),
         (role.ButtonText, colours.text),
         (role.BrightText, colours.bad),
-        (role.PlaceholderText, colours.faint),
+        (role.PlaceholderText, colours.muted),
         (role.Highlight, colours.accent),
         (role.HighlightedText, colours.accent_text),
         (role.Accent, colours.accent),

@@ -291,9 +291,11 @@ class _Edit(QUndoCommand):
         self._session, self._before, self._after = session, before, after
 
     def redo(self) -> None:
+        """Take the value after the edit."""
         self._session.set_draft(self._after)
 
     def undo(self) -> None:
+        """Take the value before the edit."""
         self._session.set_draft(self._before)
 
 

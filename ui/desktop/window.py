@@ -39,6 +39,7 @@ class MainWindow(QMainWindow):
             self._stack.addWidget(page)
         self._lay_out()
         self._add_shortcuts(pages)
+        self.rail.chosen.connect(self.go_to)
         session.navigated.connect(self.show_page)
         session.noticed.connect(self.message_bar.show_notice)
         session.projectChanged.connect(self._retitle)
@@ -65,6 +66,11 @@ class MainWindow(QMainWindow):
         self.rail.show_chosen(page_id)
         self.header.show_page(page)
         page.shown()
+
+    def go_to(self, page_id: str) -> None:
+        """Bring a page to the front because the user asked for it; good news has been read by then."""
+        self.message_bar.clear_good_news()
+        self.show_page(page_id)
 
     def closeEvent(self, event: QCloseEvent) -> None:
         """Ask once while a job runs; then remember the window's place and end everything."""
@@ -111,7 +117,7 @@ class MainWindow(QMainWindow):
 
     def _add_shortcuts(self, pages: Sequence[Page]) -> None:
         for number, page in enumerate(pages, start=1):
-            self._shortcut(f"Ctrl+{number}", lambda page_id=page.page_id: self.show_page(page_id))
+            self._shortcut(f"Ctrl+{number}", lambda page_id=page.page_id: self.go_to(page_id))
         self._shortcut("F5", self._train)
         self._shortcut("Esc", self._stop)
         self._shortcut("F1", self._help)
@@ -131,7 +137,7 @@ class MainWindow(QMainWindow):
         self.addAction(action)
 
     def _train(self) -> None:
-        self.show_page("train")
+        self.go_to("train")
         self.pages["train"].primary.trigger()
 
     def _stop(self) -> None:

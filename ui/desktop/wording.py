@@ -70,7 +70,7 @@ def keys_of(table: TableInfo) -> str:
 def join_words(join: JoinSpec) -> str:
     """Return what taking a join means, for its check box."""
     if join.kind is JoinKind.EXISTS:
-        return _tr("has a row in {table}? (yes / no)").format(table=table_name(join.table))
+        return _tr("{table} – yes or no").format(table=table_name(join.table))
     name = table_name(join.table)
     return name if join.name == name else _tr("{table} as {name}").format(table=name, name=join.name)
 

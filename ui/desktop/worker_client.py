@@ -139,7 +139,7 @@ class WorkerProcess(QObject):
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._out = b""
+        self._out, self._err = b"", b""
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._over = False
         self._process = QProcess(self)
@@ -196,8 +196,9 @@ class WorkerProcess(QObject):
             LOG.warning("the worker printed something that is not an event: %r", line[:500])
 
     def _read_log(self) -> None:
-        text = self._process.readAllStandardError().data().decode(errors="replace")
-        self._log.extend(text.splitlines())
+        self._err += self._process.readAllStandardError().data()
+        *lines, self._err = self._err.split(b"\n")
+        self._log.extend(line.decode(errors="replace").rstrip() for line in lines)
 
     def _finish(self, code: int, status: QProcess.ExitStatus) -> None:
         self._read_answers()
@@ -212,7 +213,8 @@ class WorkerProcess(QObject):
     def _end(self, reason: str) -> None:
         if not self._over:
             self._over = True
-            self.ended.emit("\n".join([*self._log, reason]))
+            rest = self._err.decode(errors="replace")
+            self.ended.emit("\n".join(line for line in (*self._log, rest, reason) if line))
 
 
 def _environment() -> QProcessEnvironment:

@@ -8,12 +8,10 @@ from PySide6.QtCore import QModelIndex, Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLineEdit,
     QListView,
     QMenu,
     QSplitter,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -21,7 +19,7 @@ from PySide6.QtWidgets import (
 from core.commands import ReadPage
 from crosslens.relational import TableInfo, TableRef
 
-from ..fonts import SPACE, tabular
+from ..fonts import SPACE
 from ..models.rows import RowsModel
 from ..models.tables import TABLE, TablesFilter, TablesModel
 from ..opening import open_path, try_sample
@@ -31,6 +29,7 @@ from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button
 from ..widgets.labels import Badge, Elided, Muted, Title
 from ..widgets.table_list import TableDelegate
+from ..widgets.views import DataTable, SearchBox
 from ..wording import keys_of, row_count, table_name, whole
 from ..worker_client import Failure, Request
 from .data_start import StartPanel, choose_database, choose_project
@@ -111,9 +110,7 @@ class DataPage(Page):
     def _make_list(self) -> QWidget:
         self._name, self._place, self._badge = Title(level=2), Elided(), Badge()
         self._name.setWordWrap(False)
-        self._search = QLineEdit(clearButtonEnabled=True)
-        self._search.setPlaceholderText(self.tr("Find a table or column"))
-        self._search.setAccessibleName(self.tr("Find a table or column"))
+        self._search = SearchBox(self.tr("Find a table or column"))
         self._filter = TablesFilter(self)
         self._filter.setSourceModel(self.tables)
         self._search.textChanged.connect(self._filter.search)
@@ -131,14 +128,17 @@ class DataPage(Page):
         layout.setContentsMargins(3 * SPACE, 0, SPACE, 2 * SPACE)
         layout.setSpacing(SPACE)
         layout.addLayout(self._make_source_line())
-        layout.addWidget(self._place)
-        layout.addWidget(self._badge)
+        place = QHBoxLayout()
+        place.setSpacing(SPACE)
+        place.addWidget(self._place, 1)
+        place.addWidget(self._badge)
+        layout.addLayout(place)
         layout.addWidget(self._search)
         layout.addWidget(self.list, 1)
         return panel
 
     def _make_source_line(self) -> QHBoxLayout:
-        other = Button(self.tr("Open"))
+        self._open = other = Button(self.tr("Open"))
         menu = QMenu(other)
         menu.addAction(self.tr("Another database…"), lambda: choose_database(self.session, self))
         menu.addAction(self.tr("Another project…"), lambda: choose_project(self.session, self))
@@ -151,18 +151,11 @@ class DataPage(Page):
 
     def _make_preview(self) -> QWidget:
         self._table_name, self._table_facts = Title(level=2), Muted(wrap=False)
+        self._table_name.setMinimumHeight(self._open.sizeHint().height())
         self._loaded = Muted(wrap=False)
-        self.view = QTableView()
+        self.view = DataTable()
         self.view.setAccessibleName(self.tr("Rows of the table"))
         self.view.setModel(self.rows)
-        self.view.setFont(tabular(self.view.font()))
-        self.view.setAlternatingRowColors(True)
-        self.view.setWordWrap(False)
-        self.view.setShowGrid(False)
-        self.view.verticalHeader().setDefaultSectionSize(self.fontMetrics().height() + SPACE)
-        self.view.verticalHeader().setSectionResizeMode(self.view.verticalHeader().ResizeMode.Fixed)
-        self.view.verticalHeader().setDefaultAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
-        self.view.horizontalHeader().setHighlightSections(False)
         panel = QWidget()
         head = QHBoxLayout()
         head.setSpacing(2 * SPACE)

@@ -7,11 +7,9 @@ from PySide6.QtGui import QAction, QFontDatabase
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
-    QLineEdit,
     QMenu,
     QPlainTextEdit,
     QStackedWidget,
-    QTableView,
     QVBoxLayout,
     QWidget,
 )
@@ -20,7 +18,7 @@ from crosslens.relational import ColumnRef
 from crosslens.schema import FieldRole
 
 from ..draft import can_train, findings
-from ..fonts import SPACE, tabular
+from ..fonts import SPACE
 from ..models.columns import KINDS, Column, ColumnsFilter, ColumnsModel
 from ..session import Session
 from ..widgets.busy_line import BusyLine
@@ -29,14 +27,15 @@ from ..widgets.cards import EmptyState
 from ..widgets.column_delegates import ChoiceDelegate, DistributionDelegate
 from ..widgets.findings_list import FindingsList
 from ..widgets.labels import Muted
+from ..widgets.views import DataTable, SearchBox
 from ..wording import kind_words, role_help, role_words
 from .page import Page
 from .prepare_goal import GoalCard
 from .prepare_joins import JoinsCard
 
 WIDTHS = {
-    Column.NAME: 210, Column.ROLE: 130, Column.KIND: 110, Column.MISSING: 76, Column.DISTINCT: 76,
-    Column.VALUES: 130, Column.EXAMPLES: 210, Column.REASON: 260,
+    Column.NAME: 190, Column.ROLE: 124, Column.KIND: 110, Column.MISSING: 76, Column.DISTINCT: 80,
+    Column.VALUES: 120, Column.EXAMPLES: 190,
 }  # fmt: skip
 
 
@@ -107,10 +106,8 @@ class PreparePage(Page):
         return bench
 
     def _make_tools(self) -> QHBoxLayout:
-        self._search = QLineEdit(clearButtonEnabled=True)
-        self._search.setPlaceholderText(self.tr("Find a column"))
-        self._search.setAccessibleName(self.tr("Find a column"))
-        self._search.setMaximumWidth(280)
+        self._search = SearchBox(self.tr("Find a column"))
+        self._search.setFixedWidth(240)
         self._search.textChanged.connect(self.filtered.search)
         self._counts = Muted(wrap=False)
         self._bulk = Button(self.tr("Change selected"))
@@ -154,21 +151,15 @@ class PreparePage(Page):
             kinds.addAction(kind_words(kind), lambda kind=kind: self.columns.read_as(self.selected(), kind))
         return menu
 
-    def _make_view(self) -> QTableView:
-        self.view = view = QTableView()
+    def _make_view(self) -> DataTable:
+        self.view = view = DataTable()
         view.setAccessibleName(self.tr("Columns"))
         view.setModel(self.filtered)
-        view.setFont(tabular(view.font()))
-        view.setShowGrid(False)
-        view.setWordWrap(False)
-        view.setAlternatingRowColors(True)
         view.setSortingEnabled(True)
         view.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
-        view.verticalHeader().hide()
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + SPACE + 6)
-        view.horizontalHeader().setHighlightSections(False)
         view.horizontalHeader().setStretchLastSection(True)
         for column, width in WIDTHS.items():
             view.setColumnWidth(column, width)

@@ -18,6 +18,7 @@ from ..session import Session
 from ..widgets.cards import Card
 from ..widgets.labels import Muted
 from ..widgets.share_bar import ShareBar
+from ..widgets.views import roomy
 from ..wording import percent, split_words, whole
 
 MOST_DISTINCT = 2
@@ -77,7 +78,7 @@ class GoalCard(Card):
         form = QFormLayout()
         form.setHorizontalSpacing(2 * SPACE)
         form.setVerticalSpacing(SPACE)
-        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.ExpandingFieldsGrow)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Predict"), self._label)
         form.addRow("", self._label_facts)
         form.addRow(self.tr("Split"), self._method)
@@ -88,6 +89,7 @@ class GoalCard(Card):
             shares.addWidget(Muted(words, wrap=False))
             shares.addWidget(box, 1)
         form.addRow(self.tr("Shares"), shares)
+        roomy(self._label, self._method, self._time, self._validation, self._test)
         self.body.addLayout(form)
         self.body.addWidget(self._bar)
         self.body.addStretch(1)

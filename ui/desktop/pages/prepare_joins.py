@@ -16,6 +16,9 @@ from ..widgets.join_picture import JoinPicture
 from ..widgets.labels import Muted
 from ..wording import join_words, number, percent, table_name, whole
 
+MOST_ROWS = 9
+"""How many joins are seen without scrolling."""
+
 
 class JoinsCard(Card):
     """Joins as check boxes with what they would do, beside a picture of the joined tables."""
@@ -35,13 +38,14 @@ class JoinsCard(Card):
         area.setFrameShape(QScrollArea.Shape.NoFrame)
         area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area = area
         area.setWidget(self._list)
         for surface in (area, area.viewport(), self._list):
             surface.setAutoFillBackground(False)
         split = QHBoxLayout()
         split.setSpacing(2 * SPACE)
-        split.addWidget(area, 3)
-        split.addWidget(self._picture, 2)
+        split.addWidget(area, 1)
+        split.addWidget(self._picture, 1)
         self.body.addWidget(self._base)
         self.body.addLayout(split, 1)
         session.preparationChanged.connect(self.refresh)
@@ -73,6 +77,11 @@ class JoinsCard(Card):
         if not draft.joins:
             self._rows.addWidget(Muted(self.tr("No key leads from this table to another one, and none refers to it.")))
         self._rows.addStretch(1)
+        hint = self._list.sizeHint()
+        self._area.setMinimumSize(hint.width() + SPACE, min(hint.height(), MOST_ROWS * self._line_height()))
+
+    def _line_height(self) -> int:
+        return max(self.fontMetrics().height(), 18) + 4
 
     def _make_box(self, proposal: JoinProposal, fact: JoinFacts | None) -> QWidget:
         join = proposal.join
@@ -95,7 +104,7 @@ class JoinsCard(Card):
             return ""
         if kind is JoinKind.EXISTS:
             return self.tr("yes in {share}").format(share=percent(fact.match_rate, 1))
-        words = self.tr("{share} match").format(share=percent(fact.match_rate, 1))
+        words = self.tr("{share} match").format(share=percent(fact.match_rate, 0 if fact.match_rate == 1.0 else 1))
         if fact.max_partners <= 1:
             return words
         times = self.tr("would multiply rows × {times}").format(times=number(fact.fan_out, 1))

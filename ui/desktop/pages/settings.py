@@ -28,10 +28,13 @@ from ..session import Session
 from ..widgets.buttons import Button
 from ..widgets.cards import Card
 from ..widgets.labels import Elided, Muted
+from ..widgets.views import roomy
 from .page import Page
 
-BUILT_ON = ("PySide6_Essentials", "pyqtgraph", "sqlalchemy", "alembic", "pyarrow", "numpy", "scipy", "torch", "lightgbm",
-            "scikit-learn", "pluggy", "cattrs", "jinja2", "safetensors")  # fmt: skip
+BUILT_ON = (
+    "PySide6_Essentials", "pyqtgraph", "sqlalchemy", "alembic", "pyarrow", "numpy", "scipy", "torch", "lightgbm",
+    "scikit-learn", "pluggy", "cattrs", "jinja2", "safetensors",
+)  # fmt: skip
 
 
 class SettingsPage(Page):
@@ -91,6 +94,7 @@ class SettingsPage(Page):
         self.theme.activated.connect(lambda _: self._choose_theme(Theme(self.theme.currentData())))
         locale = QLocale()
         region = f"{QLocale.languageToString(locale.language())} ({locale.name()})"
+        roomy(self.theme)
         form = _form(card)
         form.addRow(self.tr("Theme"), self.theme)
         form.addRow(self.tr("Numbers and dates"), Muted(self.tr("as the system: {region}").format(region=region)))
@@ -111,9 +115,10 @@ class SettingsPage(Page):
         folder.setSpacing(SPACE)
         folder.addWidget(self._folder, 1)
         folder.addWidget(change)
+        roomy(self.threads)
         form = _form(card)
         form.addRow(self.tr("Threads"), self.threads)
-        form.addRow("", Muted(self.tr("For trainings that start from now on.")))
+        form.addRow("", Muted(self.tr("For trainings that start from now on."), wrap=False))
         form.addRow(self.tr("New projects"), folder)
         return card
 

@@ -59,6 +59,11 @@ class MessageBar(QWidget):
         self._copy.setVisible(notice.tone == "bad")
         self.update()
 
+    def clear_good_news(self) -> None:
+        """Hide what asks for nothing; warnings and errors stay until they are closed."""
+        if self._notice.tone in ("good", "note"):
+            self.hide()
+
     def text(self) -> str:
         """Return all of the notice as text, as Copy puts it on the clipboard."""
         notice = self._notice

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt, Signal
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFocusEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QLabel, QVBoxLayout, QWidget
 
 from ..fonts import SPACE, scaled
@@ -28,12 +28,18 @@ class RailButton(QAbstractButton):
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self._icon_name = icon_name
+        self._by_keyboard = False
 
     def sizeHint(self) -> QSize:
         """Return room for icon and title in the heavier weight of the chosen page."""
         metrics = self.fontMetrics()
         wide = round(metrics.horizontalAdvance(self.text()) * 1.12)
         return QSize(wide + ICON + 5 * SPACE, max(ICON, metrics.height()) + 2 * SPACE)
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Show the focus ring only to those who move by keyboard."""
+        self._by_keyboard = event.reason() in (Qt.FocusReason.TabFocusReason, Qt.FocusReason.BacktabFocusReason)
+        super().focusInEvent(event)
 
     def changeEvent(self, event: QEvent) -> None:
         """Paint again in other colours."""
@@ -46,10 +52,11 @@ class RailButton(QAbstractButton):
         tones = colours(self.palette())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        if self.isChecked() or self.underMouse() or self.hasFocus():
+        ringed = self.hasFocus() and self._by_keyboard
+        if self.isChecked() or self.underMouse() or ringed:
             fill = tones.accent_soft if self.isChecked() else mix(tones.window, tones.text, 0.06)
             painter.setBrush(fill)
-            painter.setPen(QPen(tones.accent, 1.5) if self.hasFocus() else Qt.PenStyle.NoPen)
+            painter.setPen(QPen(tones.accent, 1.5) if ringed else Qt.PenStyle.NoPen)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 6, 6)
         ink = tones.accent if self.isChecked() else tones.muted
         image = pixmap(self._icon_name, ICON, self.devicePixelRatioF(), ink)

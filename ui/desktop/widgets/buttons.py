@@ -38,6 +38,7 @@ class Button(QPushButton):
             self.setAccessibleName(icon_name)
 
     def sizeHint(self) -> QSize:
+        """Return room for icon, text and menu arrow."""
         wide, high = self.fontMetrics().horizontalAdvance(self.text()), self.fontMetrics().height()
         icon = ICON + (SPACE if self.text() else 0) if self._icon_name else 0
         menu = SPACE + 8 if self.menu() is not None else 0
@@ -45,14 +46,17 @@ class Button(QPushButton):
         return QSize(wide + icon + menu + sides, max(high, ICON) + (2 * SPACE if self.text() else SPACE + 2))
 
     def minimumSizeHint(self) -> QSize:
+        """Return the same: the text of a button is never clipped."""
         return self.sizeHint()
 
     def changeEvent(self, event: QEvent) -> None:
+        """Paint again when enabled, disabled or in other colours."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.EnabledChange, QEvent.Type.PaletteChange):
             self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint surface, focus ring and content."""
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         option = QStyleOptionButton()

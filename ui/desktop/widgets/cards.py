@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
 from PySide6.QtGui import QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QFrame, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractButton, QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from ..fonts import SPACE, scaled
 from ..icons import pixmap
@@ -25,6 +25,7 @@ class Card(QFrame):
             self.body.addWidget(Title(title, level=3))
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the surface and what is on it."""
         tones = colours(self.palette())
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -44,22 +45,27 @@ class Choice(QAbstractButton):
         self.setCursor(Qt.CursorShape.PointingHandCursor)
         self.setAttribute(Qt.WidgetAttribute.WA_Hover)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Preferred)
         self._sentence, self._icon_name = sentence, icon_name
 
     def sizeHint(self) -> QSize:
+        """Return room for the whole sentence."""
         metrics = self.fontMetrics()
         width = max(26 * metrics.averageCharWidth(), metrics.horizontalAdvance(self.text()) * 2)
         return QSize(width + 4 * SPACE, self._height(width))
 
     def minimumSizeHint(self) -> QSize:
+        """Return the same: the sentence is never clipped."""
         return self.sizeHint()
 
     def changeEvent(self, event: QEvent) -> None:
+        """Paint again in other colours."""
         super().changeEvent(event)
         if event.type() == QEvent.Type.PaletteChange:
             self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the surface and what is on it."""
         tones = colours(self.palette())
         active = self.isDown() or self.underMouse()
         painter = QPainter(self)
@@ -108,6 +114,7 @@ class EmptyState(QWidget):
         self._heading = heading
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the surface and what is on it."""
         painter = QPainter(self)
         image = pixmap(self._icon_name, 48, self.devicePixelRatioF(), colours(self.palette()).faint)
         painter.drawPixmap(round(self.width() / 2 - 24), self._heading.y() - 48 - 2 * SPACE, image)

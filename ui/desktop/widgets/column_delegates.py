@@ -9,17 +9,18 @@ from PySide6.QtGui import QPainter
 from PySide6.QtWidgets import QComboBox, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from crosslens.relational import ColumnProfile
-from crosslens.schema import Field, FieldRole
+from crosslens.schema import Field, FieldKind, FieldRole
 
 from ..fonts import SPACE
 from ..icons import pixmap
 from ..models.columns import FIELD, PROFILE
 from ..palette import colours, mix
+from .views import PaddedDelegate
 
 Index = QModelIndex | QPersistentModelIndex
 
 
-class ChoiceDelegate(QStyledItemDelegate):
+class ChoiceDelegate(PaddedDelegate):
     """A word with a small arrow; editing opens the list of all choices at once."""
 
     def __init__(self, choices: Sequence[tuple[str, str, str]], parent: QWidget) -> None:
@@ -35,7 +36,7 @@ class ChoiceDelegate(QStyledItemDelegate):
         ink = tones.text if chosen else tones.faint
         ratio = painter.device().devicePixelRatioF()
         top = option.rect.center().y() - 6
-        painter.drawPixmap(option.rect.right() - 16, top, pixmap("down", 14, ratio, ink))
+        painter.drawPixmap(option.rect.right() - 20, top, pixmap("down", 14, ratio, ink))
 
     def createEditor(self, parent: QWidget, option: QStyleOptionViewItem, index: Index) -> QWidget:
         """Return a combo box of the choices."""
@@ -71,7 +72,7 @@ class DistributionDelegate(QStyledItemDelegate):
         super().paint(painter, option, index)
         profile: ColumnProfile | None = index.data(PROFILE)
         field: Field = index.data(FIELD)
-        heights = bar_heights(profile) if profile is not None else ()
+        heights = bar_heights(profile, field.kind) if profile is not None else ()
         if not heights:
             return
         tones = colours(option.palette)
@@ -87,8 +88,9 @@ class DistributionDelegate(QStyledItemDelegate):
         painter.restore()
 
 
-def bar_heights(profile: ColumnProfile) -> tuple[float, ...]:
-    """Return heights 0..1 of the bars of a profile: its histogram, or its most frequent values."""
-    counts = profile.histogram or tuple(count for _, count in profile.examples)
+def bar_heights(profile: ColumnProfile, kind: FieldKind) -> tuple[float, ...]:
+    """Return heights 0..1 of bars: the histogram of an amount or a time, the most frequent values of anything else."""
+    amount = kind in (FieldKind.NUMERICAL, FieldKind.TIMESTAMP) and profile.distinct > len(profile.examples)
+    counts = profile.histogram if amount and profile.histogram else tuple(count for _, count in profile.examples)
     tallest = max(counts, default=0)
     return tuple(count / tallest for count in counts) if tallest else ()

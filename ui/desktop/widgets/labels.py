@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QEvent, QRectF, QSize, Qt
+from PySide6.QtCore import QRectF, QSize, Qt
 from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import QLabel, QSizePolicy, QWidget
 
@@ -20,17 +20,7 @@ class Muted(QLabel):
         super().__init__(text, parent)
         self.setWordWrap(wrap)
         self.setTextFormat(Qt.TextFormat.PlainText)
-        self._tint()
-
-    def changeEvent(self, event: QEvent) -> None:
-        super().changeEvent(event)
-        if event.type() == QEvent.Type.ApplicationPaletteChange:
-            self._tint()
-
-    def _tint(self) -> None:
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.WindowText, colours().muted)
-        self.setPalette(palette)
+        self.setForegroundRole(QPalette.ColorRole.PlaceholderText)
 
 
 class Title(QLabel):
@@ -52,13 +42,16 @@ class Elided(QLabel):
         self.setText(text)
 
     def setText(self, text: str) -> None:
+        """Show another text."""
         super().setText(text)
         self.setToolTip(text)
 
     def minimumSizeHint(self) -> QSize:
+        """Return no width: any room will do."""
         return QSize(0, super().minimumSizeHint().height())
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint as much of the text as there is room for."""
         painter = QPainter(self)
         painter.setPen(colours(self.palette()).muted)
         text = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideMiddle, self.width())
@@ -82,11 +75,13 @@ class Badge(QLabel):
         self.update()
 
     def sizeHint(self) -> QSize:
+        """Return room for icon and word."""
         metrics = self.fontMetrics()
         icon = 14 + 4 if self._icon_name else 0
         return QSize(metrics.horizontalAdvance(self.text()) + icon + 2 * SPACE, metrics.height() + 6)
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the pill, the icon and the word."""
         tones = colours(self.palette())
         soft, ink = tone_colours(tones, self._tone)
         painter = QPainter(self)
