@@ -23,6 +23,7 @@ from .contract import ModelContract  # noqa: E402
 from .rows import (  # noqa: E402
     all_missing_column,
     frozen,
+    heavier_positives,
     main_effects,
     make_dataset,
     many_categories,
@@ -37,6 +38,7 @@ __all__ = [
     "ModelContract",
     "all_missing_column",
     "frozen",
+    "heavier_positives",
     "main_effects",
     "make_dataset",
     "many_categories",

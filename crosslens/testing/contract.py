@@ -30,7 +30,16 @@ from crosslens.explanations import (
 from crosslens.models import ExplainContext, FitContext, FitProgress, FittedModel, ModelSpec, Task
 from crosslens.parameters import describe_parameters, parameters_from_plain, parameters_to_plain
 
-from .rows import all_missing_column, main_effects, many_categories, one_class, training_data, unseen_ids, xor
+from .rows import (
+    all_missing_column,
+    heavier_positives,
+    main_effects,
+    many_categories,
+    one_class,
+    training_data,
+    unseen_ids,
+    xor,
+)
 from .saved_files import pickled_files
 
 Float64Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
@@ -109,6 +118,12 @@ class ModelContract:
         model = self.fit(training_data(xor()))
         fresh = xor(seed=99, noise=0.0)
         assert np.mean((model.predict(fresh).logit() > 0) == (fresh.target > 0.5)) > 0.95
+
+    def test_rows_that_weigh_more_count_for_more(self) -> None:
+        data, rows = _learnable(), main_effects(500, seed=5)
+        weighted = TrainingData(heavier_positives(data.train), heavier_positives(data.validation))
+        plain, heavy = (model.predict(rows).probability().mean() for model in (self.trained(), self.fit(weighted)))
+        assert heavy > plain + 0.1
 
     def test_the_same_seed_gives_the_same_numbers(self) -> None:
         again = self.fit(_learnable())

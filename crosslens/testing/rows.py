@@ -108,6 +108,12 @@ def many_categories(rows: int = 2000, *, categories: int = 10_000, seed: int = 0
     )
 
 
+def heavier_positives(data: EncodedDataset, *, weight: float = 4.0) -> EncodedDataset:
+    """Return the same rows where each positive counts `weight` times."""
+    weights = np.where(data.target > 0.5, weight, 1.0).astype(np.float32)
+    return frozen(EncodedDataset(data.schema, data.ids, data.values, data.labels, weights, data.row_keys))
+
+
 def one_class(data: EncodedDataset, *, label: float = 0.0) -> EncodedDataset:
     """Return the same rows with the same label everywhere."""
     same = np.full(len(data), label, np.float32)

@@ -6,8 +6,8 @@ both ways in proportion to the training rows. A leaf with value v and distinct f
     v(S) = v * prod over k in S of o_k * prod over k in D \\ S of z_k
     o_k = 1 if the row passes all decisions of field k on the path, else 0;   z_k = cover of those decisions
 
-The Shapley interaction index (Grabisch & Roubens, 1999) weighs coalitions by |S|! (D-|S|-2)! / (D-1)!, the Beta integral
-of t^|S| (1-t)^(D-|S|-2). The sum over all coalitions is therefore one integral of a polynomial,
+The Shapley interaction index (Grabisch & Roubens, 1999) weighs coalitions by |S|! (D-|S|-2)! / (D-1)!, the Beta
+integral of t^|S| (1-t)^(D-|S|-2). The sum over all coalitions is therefore one integral of a polynomial,
 
     I_ij = v (o_i - z_i)(o_j - z_j) * integral over t in [0, 1] of prod over k not i, j of ( (1-t) z_k + t o_k )
 
