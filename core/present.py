@@ -26,7 +26,16 @@ from .display import (
     Waterfall,
 )
 from .evidence import Faithfulness, FieldEffect, InteractionEvidence, PairEvidence
-from .formats import counted, format_cell, format_interval, format_metric, format_number, format_q, format_signed
+from .formats import (
+    counted,
+    format_cell,
+    format_count,
+    format_interval,
+    format_metric,
+    format_number,
+    format_q,
+    format_signed,
+)
 from .quality import Curve, PairedComparison, Quality
 
 __all__ = [
@@ -445,23 +454,28 @@ def _metric_text(metrics: Mapping[str, Metric], name: str) -> str | None:
 
 
 def metrics_table(qualities: Mapping[str, Quality]) -> Table:
-    """Return every metric of the named qualities, one row a model, each with its interval."""
-    measured = {name: {metric.name: metric for metric in quality.metrics} for name, quality in qualities.items()}
+    """Return every metric, one column a model, each with its interval; "better" says which way is good."""
+    measured = {model: {metric.name: metric for metric in quality.metrics} for model, quality in qualities.items()}
     names = [name for name in METRICS if any(name in metrics for metrics in measured.values())]
+    rows: list[tuple[Cell, ...]] = [
+        (METRICS[name].title, *(_metric_text(metrics, name) for metrics in measured.values()), _BETTER[name])
+        for name in names
+    ]
+    rows.append(("Rows", *(format_count(quality.rows) for quality in qualities.values()), ""))
+    rows.append(("Positives", *(format_count(quality.positives) for quality in qualities.values()), ""))
     return Table(
-        title="Quality on the test rows",
+        title="Quality on rows no model has seen",
         columns=(
-            TableColumn("Model"),
-            *(TableColumn(METRICS[name].title, Align.RIGHT, help=METRICS[name].help) for name in names),
-            TableColumn("Rows", Align.RIGHT),
-            TableColumn("Positives", Align.RIGHT),
+            TableColumn("Metric"),
+            *(TableColumn(model, Align.RIGHT) for model in measured),
+            TableColumn("Better"),
         ),
-        rows=tuple(
-            (model, *(_metric_text(metrics, name) for name in names), qualities[model].rows, qualities[model].positives)
-            for model, metrics in measured.items()
-        ),
+        rows=tuple(rows),
         note="In brackets: 95 % intervals.",
     )
+
+
+_BETTER = {name: {"high": "higher", "low": "lower", "one": "near 1"}[text.better] for name, text in METRICS.items()}
 
 
 def comparison_table(comparisons: Sequence[tuple[str, str, PairedComparison]]) -> Table:

@@ -1,0 +1,396 @@
+"""From runs to a report: what drives the outcome, which fields interact, how good the models are, and what it rests on.
+
+Validation rows choose the model the summary speaks of; test rows tell how good it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+from ..display import Align, Cell, Table, TableColumn
+from ..evidence import PairEvidence
+from ..formats import (
+    counted,
+    enumerated,
+    format_count,
+    format_interval,
+    format_metric,
+    format_number,
+    format_percent,
+    format_seconds,
+    format_signed,
+)
+from ..present import (
+    comparison_table,
+    evidence_table,
+    faithfulness_chart,
+    faithfulness_words,
+    field_bars,
+    gains_chart,
+    importance_bars,
+    interaction_graph,
+    interaction_heat_map,
+    metrics_table,
+    pair_heat_map,
+    precision_recall_chart,
+    reliability_chart,
+    roc_chart,
+    terms_table,
+    training_chart,
+)
+from ..quality import PairedComparison
+from ..recipe import Recipe, SplitMethod
+from ..recipe_toml import recipe_from_toml
+from .document import Block, Callout, Code, Heading, Paragraph, PictureBlock, ReportDocument
+from .inputs import ReportInputs, RunInputs, compared
+
+__all__ = ["SECTIONS", "ReportInputs", "RunInputs", "build_report"]
+
+_PAIRS_SHOWN = 15
+_PAIRS_NAMED = 4
+_FIELDS_NAMED = 3
+
+
+def build_report(inputs: ReportInputs) -> ReportDocument:
+    """Return the report of some runs as a document; ValueError for an unknown section or no runs."""
+    unknown = [name for name in inputs.sections if name not in SECTIONS]
+    if unknown or not inputs.runs:
+        raise ValueError(f"unknown sections: {unknown}" if unknown else "a report needs at least one run")
+    runs = inputs.named_runs()
+    best = max(runs, key=lambda name: runs[name].validation_auc())
+    story = _Story(inputs.notes, runs, best, compared(runs), recipe_from_toml(runs[best].recipe))
+    wanted = inputs.sections or tuple(SECTIONS)
+    blocks = [block for name, section in SECTIONS.items() if name in wanted for block in section(story)]
+    when = f"{inputs.created:%Y-%m-%d %H:%M %Z}".rstrip()
+    return ReportDocument(inputs.title, f"{story.run.facts.snapshot.source} · {when}", tuple(blocks))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Story:
+    """What the sections tell from. `best` is the model that the validation rows chose."""
+
+    notes: str
+    runs: Mapping[str, RunInputs]
+    best: str
+    comparisons: Sequence[tuple[str, str, PairedComparison]]
+    recipe: Recipe
+
+    @property
+    def run(self) -> RunInputs:
+        """Return the run of the best model."""
+        return self.runs[self.best]
+
+    @property
+    def outcome(self) -> str:
+        """Return the label's name."""
+        return self.run.facts.label
+
+
+# ---- summary
+
+
+def _summary(story: _Story) -> Iterator[Block]:
+    yield Heading("In short")
+    if story.notes:
+        yield Paragraph(story.notes)
+    yield PictureBlock(table=_key_figures(story))
+    yield Paragraph(_drivers(story))
+    yield _interactions(story)
+    if len(story.runs) > 1:
+        yield _which_model(story)
+    for name, run in story.runs.items():
+        for warning in run.quality.warnings:
+            yield Callout(f"{name}: {warning}", "warn")
+
+
+def _key_figures(story: _Story) -> Table:
+    """Return one row of figures; renderers may show it as tiles."""
+    quality, evidence = story.run.quality, story.run.evidence
+    auc = next((metric for metric in quality.metrics if metric.name == "auc"), None)
+    figures: list[tuple[str, str]] = [("Rows", format_count(_all_rows(story.run)))]
+    if quality.rows:
+        figures.append((f"{story.outcome} rate (test)", format_percent(quality.positives / quality.rows)))
+    if auc is not None:
+        figures.append((f"AUC of {story.best}", format_metric(auc)))
+    if evidence is not None:
+        supported = sum(pair.supported for pair in evidence.pairs)
+        figures.append(("Supported interactions", f"{supported} of {format_count(len(evidence.pairs))} pairs"))
+    return Table(
+        title="",
+        columns=tuple(TableColumn(name, Align.LEFT) for name, _ in figures),
+        rows=(tuple(value for _, value in figures),),
+    )
+
+
+def _all_rows(run: RunInputs) -> int:
+    return run.facts.rows_train + run.facts.rows_validation + run.facts.rows_test
+
+
+def _drivers(story: _Story) -> str:
+    known = [effect for effect in story.run.effects if effect.supported]
+    if not story.run.effects:
+        return f"The effect of single fields on {story.outcome} was not measured."
+    if not known:
+        return f"No single field helps {story.best} to predict {story.outcome} on rows it has not seen."
+    named = enumerated([f"{effect.field} ({format_number(effect.effect, 2)})" for effect in known[:_FIELDS_NAMED]])
+    idle = [effect.field for effect in story.run.effects if not effect.supported]
+    rest = f" {counted(len(idle), 'field')} of {len(story.run.effects)} make no measurable difference." if idle else ""
+    return (
+        f"What drives {story.outcome} most, by {story.best}: {named}. The figures say how many logits the prediction "
+        f"moves (root mean square) when the field takes the value of another row.{rest}"
+    )
+
+
+def _interactions(story: _Story) -> Callout:
+    evidence = story.run.evidence
+    if evidence is None:
+        return Callout("Interactions were not measured for this run.", "note")
+    real = [pair for pair in evidence.pairs if pair.supported]
+    if not real:
+        return Callout(
+            f"None of the {format_count(len(evidence.pairs))} pairs of fields has an interaction that held-out rows "
+            "support: what each field says, it says alone.",
+            "note",
+        )
+    named = enumerated([_pair_words(pair) for pair in real[:_PAIRS_NAMED]])
+    more = f" and {counted(len(real) - _PAIRS_NAMED, 'further pair')}" if len(real) > _PAIRS_NAMED else ""
+    return Callout(f"Fields that really act together: {named}{more}. {_agreement(story, real[0])}".strip(), "good")
+
+
+def _pair_words(pair: PairEvidence) -> str:
+    effect = format_number(pair.effect, 2)
+    return f"{pair.fields[0]} × {pair.fields[1]} (effect {effect} {_interval(pair)} logits)"
+
+
+def _interval(pair: PairEvidence) -> str:
+    return format_interval(pair.effect_low, pair.effect_high, 2)
+
+
+def _agreement(story: _Story, pair: PairEvidence) -> str:
+    """Return whether the other models say the same of the strongest pair."""
+    others = {name: run.evidence for name, run in story.runs.items() if name != story.best and run.evidence}
+    agreeing = [
+        name
+        for name, evidence in others.items()
+        if any(other.supported and set(other.fields) == set(pair.fields) for other in evidence.pairs)
+    ]
+    if not others:
+        return ""
+    dissent = [name for name in others if name not in agreeing]
+    said = [f"{enumerated(agreeing)} also {'finds' if len(agreeing) == 1 else 'find'} the first of them"] * bool(
+        agreeing
+    )
+    said += [f"{enumerated(dissent)} {'does' if len(dissent) == 1 else 'do'} not find the first of them"] * bool(
+        dissent
+    )
+    return f"{'; '.join(said)}."
+
+
+def _which_model(story: _Story) -> Callout:
+    own = [each for each in story.comparisons if each[2].metric == "auc" and story.best in each[:2]]
+    if not own:
+        return Callout("The models were measured on different rows, so they cannot be compared.", "warn")
+    phrases = [_against(story.best, *each) for each in own]
+    text = f"{story.best} was chosen by the validation rows. On the test rows its AUC is {enumerated(phrases)}."
+    return Callout(text, "note")
+
+
+def _against(best: str, first: str, second: str, result: PairedComparison) -> str:
+    """Return the difference from the point of view of the best model."""
+    sign = 1.0 if best == first else -1.0
+    low, high = sorted((sign * result.low, sign * result.high))
+    figure = f"({format_signed(sign * result.difference, 3)} {format_interval(low, high, 3)})"
+    other = second if best == first else first
+    if not result.different:
+        return f"no real difference from {other} {figure}"
+    return f"{'higher' if sign * result.difference > 0 else 'lower'} than that of {other} {figure}"
+
+
+# ---- data
+
+
+def _data(story: _Story) -> Iterator[Block]:
+    facts = story.run.facts
+    yield Heading("Data")
+    yield Paragraph(
+        f"{format_count(facts.snapshot.rows)} rows of {facts.snapshot.source}, {counted(len(facts.fields), 'field')} "
+        f"to learn from, outcome {facts.label}. {_split_words(story)}"
+    )
+    yield PictureBlock(table=_parts(story))
+    yield Paragraph(f"Fields: {', '.join(facts.fields)}.")
+    yield Code(facts.snapshot.sql, "The query, as it was sent (read-only)")
+
+
+_SPLITS = {
+    SplitMethod.TIME: "The latest rows are the test, the ones before them validate: the future is predicted, as in use.",
+    SplitMethod.USER: "Whole users were kept apart, so the test asks about people no model has seen.",
+    SplitMethod.RANDOM: "Rows were parted at random; if behaviour changes over time, results in use will be weaker.",
+}
+
+
+def _split_words(story: _Story) -> str:
+    return _SPLITS[story.recipe.split.method]
+
+
+def _parts(story: _Story) -> Table:
+    facts, run = story.run.facts, story.run
+    positives: list[Cell] = [None, run.validation.positives if run.validation else None, run.quality.positives]
+    rows = (facts.rows_train, facts.rows_validation, facts.rows_test)
+    uses = ("the models learn from them", "they choose when to stop, and between models", "asked once, at the end")
+    return Table(
+        title="How the rows were used",
+        columns=(
+            TableColumn("Part"),
+            TableColumn("Rows", Align.RIGHT),
+            TableColumn("Positives", Align.RIGHT),
+            TableColumn("Use"),
+        ),
+        rows=tuple(zip(("Training", "Validation", "Test"), rows, positives, uses, strict=True)),
+    )
+
+
+# ---- quality
+
+
+def _quality(story: _Story) -> Iterator[Block]:
+    qualities = {name: run.quality for name, run in story.runs.items()}
+    yield Heading("How good are the predictions?")
+    yield PictureBlock(table=metrics_table(qualities))
+    if story.comparisons:
+        yield PictureBlock(table=comparison_table(story.comparisons))
+    elif len(story.runs) > 1:
+        yield Callout("The runs rest on different rows; their figures must not be compared.", "warn")
+    if any(quality.roc.x for quality in qualities.values()):
+        yield PictureBlock(lines=roc_chart(qualities))
+        yield PictureBlock(lines=precision_recall_chart(qualities))
+        yield PictureBlock(lines=gains_chart(qualities))
+    if any(quality.reliability for quality in qualities.values()):
+        yield PictureBlock(lines=reliability_chart(qualities))
+
+
+# ---- why
+
+
+def _why(story: _Story) -> Iterator[Block]:
+    yield Heading("What drives it, and which fields interact?")
+    yield Paragraph(
+        "Everything in the first part is measured at the output of the finished model, on rows it has not seen: fields "
+        "are given the values of other rows, and the prediction is watched. It means the same for every model. What "
+        "a model publishes about itself stands apart, below."
+    )
+    for name, run in story.runs.items():
+        if run.effects or run.evidence:
+            yield from _measured(name, run, alone=len(story.runs) == 1)
+    published = [block for name, run in story.runs.items() for block in _published(name, run)]
+    if published:
+        yield Heading("What the models say of themselves", 2)
+        yield Paragraph(
+            "These figures describe the inside of a model. They explain how it works, but they prove nothing about the "
+            "data: a large weight may be undone further on."
+        )
+        yield from published
+
+
+def _measured(name: str, run: RunInputs, *, alone: bool) -> Iterator[Block]:
+    yield Heading("Measured at the output" if alone else name, 2)
+    if run.effects:
+        yield PictureBlock(bars=field_bars(run.effects))
+    if run.evidence is None:
+        return
+    yield PictureBlock(heat_map=interaction_heat_map(run.evidence))
+    if any(pair.supported for pair in run.evidence.pairs):
+        yield PictureBlock(graph=interaction_graph(run.evidence, run.effects))
+    yield PictureBlock(table=evidence_table(run.evidence, limit=_PAIRS_SHOWN))
+    if run.faithfulness is not None:
+        yield PictureBlock(lines=faithfulness_chart(run.faithfulness))
+
+
+def _published(name: str, run: RunInputs) -> Iterator[Block]:
+    if run.importance is None and run.terms is None and run.pairs is None:
+        return
+    yield Heading(name, 3)
+    if run.importance is not None:
+        yield PictureBlock(bars=importance_bars(run.importance))
+    if run.pairs is not None:
+        yield PictureBlock(heat_map=pair_heat_map(run.pairs))
+    if run.terms is not None and run.terms.terms:
+        yield PictureBlock(table=terms_table(run.terms))
+
+
+# ---- limits
+
+
+def _limits(story: _Story) -> Iterator[Block]:
+    yield Heading("Warnings and limits")
+    said = set()
+    for run in story.runs.values():
+        for finding in run.facts.findings:
+            if finding.message not in said:
+                said.add(finding.message)
+                yield Callout(finding.message, "note" if finding.severity == "note" else "warn")
+        for note in run.facts.notes:
+            yield Callout(note, "note")
+    for name, run in story.runs.items():
+        if run.faithfulness is not None and run.faithfulness.low <= 0:
+            yield Callout(f"{name}: {faithfulness_words(run.faithfulness)}", "warn")
+    yield Paragraph(
+        "A model finds what goes together with the outcome in these rows. That is not yet a cause: to learn what an "
+        "intervention does, try it on some users and not on others."
+    )
+    yield Paragraph(
+        "An interaction counts as supported when held-out rows are predicted better with it than without it, at a "
+        f"false discovery rate of {format_percent(0.05, 0)} over all pairs. Of two fields that say nearly the same, a "
+        "model may use either, and the other then looks idle. Effects are averages over rows: a strong effect in a "
+        "rare group can be small overall."
+    )
+
+
+# ---- provenance
+
+
+def _provenance(story: _Story) -> Iterator[Block]:
+    yield Heading("Where it comes from")
+    for name, run in story.runs.items():
+        yield PictureBlock(table=_run_facts(name, run))
+        if len(run.history) > 1:
+            yield PictureBlock(lines=training_chart(run.history))
+    for name, run in story.runs.items():
+        yield Code(run.recipe, f"Recipe of {name}: `crosslens train` with this file repeats the run")
+
+
+def _run_facts(name: str, run: RunInputs) -> Table:
+    facts, recipe = run.facts, recipe_from_toml(run.recipe)
+    split = recipe.split
+    rows = [
+        ("Run", run.record.id),
+        ("Status", run.record.status.value),
+        ("Model", f"{facts.model_title} ({facts.model}, version {facts.model_version})"),
+        ("Started", run.record.created.strftime("%Y-%m-%d %H:%M:%S UTC")),
+        ("Time by phase", ", ".join(f"{phase} {format_seconds(each)}" for phase, each in facts.seconds.items())),
+        ("Data fingerprint", facts.snapshot.fingerprint),
+        ("Split", f"{split.method.value}, {format_percent(split.validation, 0)} validation, "
+                  f"{format_percent(split.test, 0)} test, seed {split.seed}"),
+        ("Seed", str(recipe.seed)),
+        ("Threads", str(facts.threads)),
+        ("Versions", ", ".join(f"{package} {version}" for package, version in facts.versions.items())),
+    ]  # fmt: skip
+    best = next((entry.best_epoch for entry in reversed(run.history) if entry.best_epoch is not None), None)
+    if best is not None:
+        rows.append(("Best epoch", f"{best} of {run.history[-1].epoch}"))
+    return Table(
+        title=f"{name}: how to repeat it",
+        columns=(TableColumn("What"), TableColumn("Value")),
+        rows=tuple((what, value) for what, value in rows if value),
+    )
+
+
+SECTIONS: Mapping[str, Callable[[_Story], Iterator[Block]]] = {
+    "summary": _summary,
+    "data": _data,
+    "quality": _quality,
+    "why": _why,
+    "limits": _limits,
+    "provenance": _provenance,
+}
+"""The sections of a report, in order, by the names a request may choose from."""
