@@ -1,0 +1,194 @@
+"""ARM-Net: adaptive relation modelling network (Cai et al., SIGMOD 2021).
+
+    a_kof = q_ko' W_k e_f / sqrt(E)                     alignment of neuron o of head k with field f
+    z_ko  = alpha-entmax over fields (a_ko)             sparse gate: which fields the neuron uses, row by row
+    w_kof = z_kof v_kof                                 signed weights
+    y_ko  = exp( sum_f w_kof e_f )                      exponential neuron, elementwise: a product of powers of exp(e_f)
+    logit = MLP( BatchNorm over the K*O neurons (y) )
+
+ARM-Net+ adds a plain network on embeddings of its own: logit = w1 logit_arm + w2 logit_deep + b, trained jointly.
+
+Axes: B batch, F field, E embedding, N = K*O neurons.
+
+DIFF: numerical fields are value x vector + bias vector, with a trained vector where the value is missing; the authors
+clamp values to [0.001, 1] and have no bias vector.
+DIFF: the neurons reach the MLP in the order (E, N), not (N, E): the same function with the first layer's columns permuted.
+DIFF: the MLP has no batch normalisation of its own, and its output bias starts at the logit of the label's rate.
+DIFF: running statistics are plain means over the first batches, so that a short training can be evaluated too.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from crosslens import EncodedSchema
+
+from . import ArmNetParameters, ArmNetPlusParameters
+from .gate import exponents, weights
+
+SPARSE_TABLE = 4_000_000
+"""Tables with more numbers than this are updated row by row: a dense step would touch all of them."""
+_MOMENTUM = 0.1
+
+
+class FieldEmbedding(nn.Module):
+    """One vector per field and row."""
+
+    def __init__(self, schema: EncodedSchema, width: int, spread: float) -> None:
+        super().__init__()
+        self.sparse = schema.table_size * width > SPARSE_TABLE
+        numerical = len(schema.numerical)
+        self.table = nn.Parameter(torch.randn(schema.table_size, width) * spread)
+        self.vector = nn.Parameter(torch.randn(numerical, width) * spread)
+        self.bias = nn.Parameter(torch.randn(numerical, width) * spread)
+        self.missing = nn.Parameter(torch.randn(numerical, width) * spread)
+
+    def forward(self, ids: Tensor, values: Tensor) -> Tensor:
+        """Return e (B, F, E) for ids (B, C) in the shared table and values (B, M), NaN where missing."""
+        looked_up = functional.embedding(ids.long() if self.sparse else ids, self.table, sparse=self.sparse)
+        if not values.shape[1]:
+            return looked_up
+        column = values.unsqueeze(2)  # (B, M, 1)
+        absent = column.isnan()
+        present = column.masked_fill(absent, 0) * self.vector + self.bias
+        return torch.cat((looked_up, torch.where(absent, self.missing, present)), 1)
+
+
+class ArmBranch(nn.Module):
+    """The exponential neurons and the network behind them."""
+
+    def __init__(self, fields: int, parameters: ArmNetParameters) -> None:
+        super().__init__()
+        heads, neurons, width = parameters.heads, parameters.neurons, parameters.embedding
+        self.alpha = parameters.alpha
+        self.query = nn.Parameter(torch.randn(heads, neurons, width))  # Q: K x O x E
+        self.bilinear = nn.Parameter(torch.randn(heads, width, width) / math.sqrt(width))  # W: K x E x E
+        self.values = nn.Parameter(torch.randn(fields, heads * neurons))  # V: F x K*O
+        self.norm = nn.BatchNorm1d(heads * neurons, momentum=_MOMENTUM)
+        self.mlp = mlp(width * heads * neurons, parameters.layers, parameters.dropout)
+
+    def alignment(self) -> Tensor:
+        """Return W and Q folded into one map (E, N): the alignment of a field is its embedding times this."""
+        width = self.query.shape[2]
+        folded = torch.einsum("koi,kij->jko", self.query, self.bilinear)
+        return folded.reshape(width, -1) / math.sqrt(width)
+
+    def exponents(self, embedded: Tensor) -> Tensor:
+        """Return s (B, E, N) for e (B, F, E)."""
+        return exponents(embedded, self.alignment(), self.values, self.alpha)
+
+    def weights(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the gates z and the signed weights w, each (B, F, N), without a graph."""
+        return weights(embedded, self.alignment(), self.values, self.alpha)
+
+    def head(self, sums: Tensor) -> Tensor:
+        """Return logits (B,) for s (B, E, N)."""
+        products = self.norm(sums.exp().flatten(0, 1)).view_as(sums)  # (B, E, N), normalised over B and E
+        return self.mlp(products.flatten(1)).squeeze(1)  # type: ignore[no-any-return]
+
+    def forward(self, embedded: Tensor) -> Tensor:
+        """Return logits (B,) for e (B, F, E)."""
+        return self.head(self.exponents(embedded))
+
+
+class DeepBranch(nn.Module):
+    """The network beside the neurons in ARM-Net+, and the weights that join both."""
+
+    def __init__(self, schema: EncodedSchema, parameters: ArmNetPlusParameters) -> None:
+        super().__init__()
+        self.embedding = FieldEmbedding(schema, parameters.deep_embedding, parameters.initial_spread)
+        self.mlp = mlp(parameters.deep_embedding * len(schema.fields), parameters.deep_layers, parameters.dropout)
+        self.mix = nn.Parameter(torch.full((2,), 0.5))  # w1, w2
+        self.bias = nn.Parameter(torch.zeros(()))  # b
+
+    def head(self, embedded: Tensor) -> Tensor:
+        """Return logits (B,) for this branch's embeddings (B, F, E)."""
+        return self.mlp(embedded.flatten(1)).squeeze(1)  # type: ignore[no-any-return]
+
+    def join(self, arm: Tensor, deep: Tensor) -> Tensor:
+        """Return w1 arm + w2 deep + b."""
+        return self.mix[0] * arm + self.mix[1] * deep + self.bias
+
+
+@dataclass(frozen=True, slots=True)
+class Inside:
+    """What explains a logit. `deep` (B, F, E) are the embeddings of ARM-Net+'s second branch.
+
+    gates (B, F, N); signed weights (B, F, N); embedded (B, F, E): s_ne = sum_f weights_fn embedded_fe.
+    """
+
+    embedded: Tensor
+    gates: Tensor
+    weights: Tensor
+    deep: Tensor | None
+
+    @property
+    def sums(self) -> Tensor:
+        """Return s (B, E, N)."""
+        return self.embedded.transpose(1, 2) @ self.weights
+
+
+class ArmNet(nn.Module):
+    """ARM-Net, or ARM-Net+ when built from `ArmNetPlusParameters`."""
+
+    def __init__(self, schema: EncodedSchema, parameters: ArmNetParameters, rate: float = 0.5) -> None:
+        super().__init__()
+        self.embedding = FieldEmbedding(schema, parameters.embedding, parameters.initial_spread)
+        self.arm = ArmBranch(len(schema.fields), parameters)
+        plus = isinstance(parameters, ArmNetPlusParameters)
+        self.deep = DeepBranch(schema, parameters) if plus else None
+        self._start_at(rate)
+
+    def forward(self, ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return logits (B,) and the mean squared length of the embeddings of a row, for L2 regularisation."""
+        embedded = self.embedding(ids, values)
+        arm, penalty = self.arm(embedded), _mean_square(embedded)
+        if self.deep is None:
+            return arm, penalty
+        deep = self.deep.embedding(ids, values)
+        return self.deep.join(arm, self.deep.head(deep)), penalty + _mean_square(deep)
+
+    def inside(self, ids: Tensor, values: Tensor) -> Inside:
+        """Return gates, weights and embeddings of every row, without a graph."""
+        with torch.no_grad():
+            embedded = self.embedding(ids, values)
+            gates, signed = self.arm.weights(embedded)
+            deep = None if self.deep is None else self.deep.embedding(ids, values)
+        return Inside(embedded, gates, signed, deep)
+
+    def head(self, sums: Tensor, deep: Tensor | None) -> Tensor:
+        """Return logits (B,) from the exponents s (B, E, N) and the deep embeddings: what lies behind the sums."""
+        arm = self.arm.head(sums)
+        return arm if self.deep is None or deep is None else self.deep.join(arm, self.deep.head(deep))
+
+    def average_statistics(self, step: int) -> None:
+        """Let running statistics be plain means until `step` (from 1) makes them slower than the usual momentum."""
+        self.arm.norm.momentum = max(_MOMENTUM, 1 / step)
+
+    def _start_at(self, rate: float) -> None:
+        share = min(max(rate, 1e-4), 1 - 1e-4)
+        networks = [self.arm.mlp] if self.deep is None else [self.arm.mlp, self.deep.mlp]
+        with torch.no_grad():
+            for network in networks:
+                output = network[-1]
+                assert isinstance(output, nn.Linear)
+                output.bias.fill_(math.log(share / (1 - share)))
+
+
+def mlp(width: int, layers: Sequence[int], dropout: float) -> nn.Sequential:
+    """Return linear layers with ReLU and dropout between them, and one output."""
+    parts: list[nn.Module] = []
+    for size in layers:
+        parts += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
+        width = size
+    return nn.Sequential(*parts, nn.Linear(width, 1))
+
+
+def _mean_square(embedded: Tensor) -> Tensor:
+    return embedded.square().sum() / len(embedded)

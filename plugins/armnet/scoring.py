@@ -1,0 +1,41 @@
+"""What validation rows say about a model: log loss and AUC over all rows at once."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..labels import has_both_classes
+
+FloatArray = NDArray[np.floating]
+
+
+def log_loss(target: FloatArray, logits: FloatArray, weights: FloatArray | None = None) -> float:
+    """Return the weighted mean of log(1 + exp(-logit)) over positives and log(1 + exp(logit)) over negatives, in nats."""
+    losses = np.logaddexp(0.0, np.where(target > 0.5, -logits, logits).astype(np.float64))
+    return float(np.average(losses, weights=weights))
+
+
+def auc(target: FloatArray, logits: FloatArray, weights: FloatArray | None = None) -> float:
+    """Return the chance that a positive row scores above a negative one; ties count half. Both classes needed."""
+    weight = np.ones(len(target)) if weights is None else weights.astype(np.float64)
+    order = np.argsort(logits, kind="stable")
+    ends = np.flatnonzero(np.append(np.diff(logits[order]) != 0, True))
+    positive = _per_score((weight * (target > 0.5))[order], ends)
+    negative = _per_score((weight * (target <= 0.5))[order], ends)
+    below = np.cumsum(negative) - negative / 2
+    return float((positive * below).sum() / (positive.sum() * negative.sum()))
+
+
+def validation_metrics(target: FloatArray, logits: FloatArray, weights: FloatArray | None) -> dict[str, float]:
+    """Return {"loss", "auc"}; "auc" only where both classes carry weight."""
+    counted = target if weights is None else target[weights > 0]
+    metrics = {"loss": log_loss(target, logits, weights)}
+    # NaN logits have no order; the loss says that training failed.
+    if has_both_classes(counted) and np.isfinite(logits).all():
+        metrics["auc"] = auc(target, logits, weights)
+    return metrics
+
+
+def _per_score(sorted_weights: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
+    return np.diff(np.cumsum(sorted_weights)[ends], prepend=0.0)
