@@ -6,7 +6,7 @@ import re
 from typing import Any
 
 from PySide6.QtCore import QEvent, QLocale, QObject, QSignalBlocker, Qt, Signal
-from PySide6.QtGui import QWheelEvent
+from PySide6.QtGui import QPalette, QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
@@ -25,14 +25,13 @@ from crosslens.errors import ParameterError
 from crosslens.parameters import ParameterInfo, check_parameter, describe_parameters
 
 from .fonts import SPACE
-from .palette import colours
 from .widgets.buttons import Button, Weight
 from .widgets.labels import Muted
 
 _LARGEST_INT = 2**31 - 1
 _LARGEST_FLOAT = 1e12
 _DECIMALS = 8
-_EDITOR_LETTERS = 18
+_EDITOR_LETTERS = 14
 
 
 class ParameterForm(QWidget):
@@ -79,6 +78,10 @@ class ParameterForm(QWidget):
     def line(self, name: str) -> ParameterLine:
         """Return the line of one parameter."""
         return self._lines[name]
+
+    def has(self, name: str) -> bool:
+        """Whether the model has a parameter of that name."""
+        return name in self._lines
 
     def show_more(self, shown: bool) -> None:
         """Open or close the advanced parameters."""
@@ -199,23 +202,11 @@ class ParameterLine(QObject):
 class _HelpText(Muted):
     """The help of a parameter; what is wrong with the entry takes its place."""
 
-    def __init__(self, text: str, parent: QWidget) -> None:
-        self._wrong = False
-        super().__init__(text, parent)
-
     def show_text(self, text: str, *, wrong: bool) -> None:
         """Show a sentence, in the colour of errors when it is one."""
-        self._wrong = wrong
         self.setText(text)
         self.setVisible(bool(text))
-        self._tint()
-
-    def _tint(self) -> None:
-        super()._tint()
-        if self._wrong:
-            palette = self.palette()
-            palette.setColor(palette.ColorRole.WindowText, colours().bad)
-            self.setPalette(palette)
+        self.setForegroundRole(QPalette.ColorRole.BrightText if wrong else QPalette.ColorRole.PlaceholderText)
 
 
 class WholeBox(QSpinBox):

@@ -130,6 +130,7 @@ class PictureView(QWidget):
         policy = QSizePolicy.Policy.Expanding if grows else QSizePolicy.Policy.Maximum
         self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, policy)
         self._connect(self._canvas)
+        self._canvas.setAccessibleDescription(self.tr("Use the arrow keys to read the numbers."))
         self._readout.setVisible(self._has_readout())
         self._say("")
 
@@ -147,7 +148,7 @@ class PictureView(QWidget):
         return not isinstance(self._picture, Table)
 
     def _say(self, text: str) -> None:
-        self._readout.setText(text or self.tr("Point at the picture, or use the arrow keys, to read the numbers."))
+        self._readout.setText(text or " ")
 
 
 def make_canvas(picture: Picture) -> QWidget:

@@ -1,0 +1,233 @@
+"""The Train page: choose models and parameters, press Train, watch."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+
+from core.commands import Trained
+from crosslens.errors import ParameterError, UserError
+from crosslens.models import ModelSpec, Task
+from crosslens.runs import RunStatus
+from crosslens.schema import FieldRole
+
+from ..draft import Draft, can_train, findings
+from ..fonts import SPACE
+from ..session import Session
+from ..widgets.buttons import Button, Weight
+from ..widgets.cards import Card, EmptyState
+from ..widgets.labels import Muted, Title
+from ..wording import duration, percent, split_words, whole
+from .page import Page
+from .results_parts import Scrolling
+from .train_models import ModelChooser, default_choice
+from .train_progress import TrainingPanel
+
+_SETTING = "train-page"
+
+
+class TrainPage(Page):
+    """Chooses models for the session's draft and queues their training."""
+
+    page_id = "train"
+    icon_name = "train"
+
+    def __init__(self, session: Session, parent: QWidget | None = None) -> None:
+        super().__init__(session, parent)
+        self.chooser: ModelChooser | None = None
+        self.panel = TrainingPanel(session)
+        self._stack = QStackedWidget()
+        empty = EmptyState(
+            "train",
+            self.tr("Nothing to train on yet"),
+            self.tr("Open a database, choose a table and say what its columns mean; then models can learn from it."),
+            self.tr("Go to Data"),
+        )
+        empty.button.clicked.connect(lambda: session.navigate("data"))
+        self._stack.addWidget(empty)
+        self._bench = QWidget()
+        self._stack.addWidget(self._bench)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._stack)
+        self.primary.triggered.connect(self.train)
+        self.panel.resultsWanted.connect(lambda _: session.navigate("results"))
+        session.preparationChanged.connect(self.refresh)
+        session.projectChanged.connect(self._restore)
+        session.runsChanged.connect(self.refresh)
+        session.jobsChanged.connect(self.refresh)
+        self.refresh()
+
+    @property
+    def title(self) -> str:
+        """Return the translated title."""
+        return self.tr("Train")
+
+    @property
+    def purpose(self) -> str:
+        """Return what the page is for."""
+        return self.tr("Choose one or more models. All of them learn from the same rows, so they can be compared.")
+
+    def shown(self) -> None:
+        """Make the cards the first time; models are looked up late, so that the window opens at once."""
+        if self.chooser is None:
+            self._make_bench()
+            self._restore()
+        self.refresh()
+
+    def train(self) -> None:
+        """Queue the training of the chosen models."""
+        self.shown()
+        if self.chooser is None or not self._may_train():
+            return
+        try:
+            choices = self.chooser.choices()
+        except ParameterError as error:
+            self.session.fail(error)
+            return
+        self.session.train(choices, self._trained)
+
+    def refresh(self) -> None:
+        """Show what the preparation allows."""
+        has_draft = self.session.draft is not None and bool(len(self.session.draft.fields))
+        busy = bool(self.session.jobs)
+        self._stack.setCurrentIndex(1 if has_draft or busy else 0)
+        if self.chooser is not None:
+            self._show_draft(self.session.draft, self.chooser)
+        self._show_primary(has_draft)
+
+    def _trained(self, answer: Trained) -> None:
+        self.session.runsChanged.emit()
+
+    def _may_train(self) -> bool:
+        project = self.session.project
+        return (
+            self.chooser is not None
+            and project is not None
+            and not project.read_only
+            and can_train(self.session.draft)
+            and bool(self.chooser.chosen())
+            and not self.chooser.problem()
+        )
+
+    def _show_primary(self, has_draft: bool) -> None:
+        chosen = self.chooser.chosen() if self.chooser is not None else ()
+        words = self.tr("Train %n model(s)", "", len(chosen)) if len(chosen) > 1 else self.tr("Train")
+        self.primary.setText(words if has_draft else "")
+        self.primary.setEnabled(self._may_train())
+        self.primary.setToolTip(self._obstacle() or self.tr("Train the chosen models (F5)"))
+
+    def _obstacle(self) -> str:
+        if self.chooser is None or self.session.draft is None:
+            return ""
+        if self.session.project is not None and self.session.project.read_only:
+            return self.tr("This project can only be looked at.")
+        stops = [finding.message for finding in findings(self.session.draft) if finding.severity == "stop"]
+        if stops:
+            return stops[0]
+        return self.chooser.problem() or ("" if self.chooser.chosen() else self.tr("Choose at least one model."))
+
+    def _make_bench(self) -> None:
+        models = tuple(model for model in self.session.models if model.task is Task.CTR)
+        self.chooser = ModelChooser(models)
+        self.chooser.changed.connect(self._choice_changed)
+        splitter = QSplitter(Qt.Orientation.Horizontal)
+        splitter.setChildrenCollapsible(False)
+        splitter.setHandleWidth(2 * SPACE)
+        for widget, share in ((self._make_models(self.chooser), 2), (self.panel, 3)):
+            splitter.addWidget(widget)
+            splitter.setStretchFactor(splitter.count() - 1, share)
+        splitter.setSizes([400, 680])
+        layout = QVBoxLayout(self._bench)
+        layout.setContentsMargins(3 * SPACE, 0, 3 * SPACE, 2 * SPACE)
+        layout.addWidget(splitter)
+
+    def _make_models(self, chooser: ModelChooser) -> QWidget:
+        self._summary, self._obstacle_words = Muted(), Muted()
+        change = Button(self.tr("Change"), weight=Weight.QUIET)
+        change.setAccessibleName(self.tr("Change the preparation"))
+        change.clicked.connect(lambda: self.session.navigate("prepare"))
+        data = Card()
+        head = QHBoxLayout()
+        head.addWidget(Title(self.tr("What is learned"), level=3), 1)
+        head.addWidget(change)
+        data.body.addLayout(head)
+        data.body.addWidget(self._summary)
+        data.body.addWidget(self._obstacle_words)
+        column = QWidget()
+        layout = QVBoxLayout(column)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(2 * SPACE)
+        layout.addWidget(data)
+        layout.addWidget(chooser, 1)
+        return Scrolling(column, self.tr("Models"))
+
+    def _show_draft(self, draft: Draft | None, chooser: ModelChooser) -> None:
+        self._summary.setText("" if draft is None else self._summary_of(draft))
+        self._obstacle_words.setText(self._obstacle())
+        self._obstacle_words.setVisible(bool(self._obstacle_words.text()))
+        for card in chooser.cards.values():
+            card.show_facts(_missing(card.spec, draft), self._last_words(card.spec))
+
+    def _summary_of(self, draft: Draft) -> str:
+        label = draft.label.name if draft.label is not None else self.tr("no label yet")
+        test = percent(draft.split.test)
+        words = [
+            self.tr("Predict {label} from {count} fields.").format(
+                label=label, count=whole(len(draft.fields.features))
+            ),
+            self.tr("{rows} rows of {table}.").format(rows=whole(draft.rows or 0), table=draft.query.base.name),
+            self.tr("{split}; {share} of the rows are kept for the test.").format(
+                split=split_words(draft.split.method), share=test
+            ),
+        ]
+        return "\n".join(words)
+
+    def _last_words(self, spec: ModelSpec) -> str:
+        done = (run for run in self.session.runs() if run.model == spec.id and run.status is RunStatus.FINISHED)
+        last = next((run for run in done if run.seconds), None)
+        return "" if last is None else self.tr("Last time: {time}").format(time=duration(last.seconds or 0.0))
+
+    def _choice_changed(self) -> None:
+        self._show_primary(self.session.draft is not None)
+        if self.chooser is not None and self.session.draft is not None:
+            self._obstacle_words.setText(self._obstacle())
+            self._obstacle_words.setVisible(bool(self._obstacle_words.text()))
+        self._remember()
+
+    def _remember(self) -> None:
+        project = self.session.project
+        if project is None or project.read_only or self.chooser is None:
+            return
+        try:
+            project.save_setting(_SETTING, json.dumps(self.chooser.state()))
+        except UserError as error:
+            self.session.fail(error)
+
+    def _restore(self) -> None:
+        if self.chooser is None or self.session.project is None:
+            return
+        kept = _read_state(self.session.project.setting(_SETTING))
+        if kept:
+            self.chooser.restore(kept)
+        else:
+            self.chooser.choose(default_choice([card.spec for card in self.chooser.cards.values()]))
+        if self.chooser.cards:
+            self.chooser.look_at(next(iter(self.chooser.chosen()), next(iter(self.chooser.cards))))
+
+
+def _missing(spec: ModelSpec, draft: Draft | None) -> list[FieldRole]:
+    if draft is None or not len(draft.fields):
+        return []
+    return sorted(role for role in spec.needs if not draft.fields.with_role(role))
+
+
+def _read_state(text: str) -> dict[str, Any]:
+    try:
+        state = json.loads(text) if text else {}
+    except ValueError:  # written by another version: begin with the defaults
+        return {}
+    return state if isinstance(state, dict) else {}

@@ -1,0 +1,109 @@
+"""What a job has said so far about each model it trains, and the curves drawn from it. No Qt here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from core.commands import Phase, Progress
+from core.display import LineChart, Series
+from crosslens.models import FitProgress
+
+MOST_POINTS = 400
+"""Points of a live line; beyond them every other one is dropped."""
+ORDER = (Phase.CONNECTING, Phase.READING, Phase.ENCODING, Phase.TRAINING, Phase.EVALUATING, Phase.EXPLAINING)
+
+
+@dataclass(slots=True)
+class Track:
+    """One model's way through a job. `loss`: (epochs done, mean training loss) of every report."""
+
+    run: str
+    model: str
+    phase: Phase = Phase.TRAINING
+    loss: list[tuple[float, float]] = field(default_factory=list)
+    epochs: dict[int, FitProgress] = field(default_factory=dict)
+    latest: FitProgress | None = None
+
+    def hear(self, progress: Progress) -> None:
+        """Take in one report."""
+        self.phase = progress.phase
+        fit = progress.fit
+        if fit is None:
+            return
+        self.latest = fit
+        if fit.loss is not None:
+            self.loss.append((epochs_done(fit), fit.loss))
+            if len(self.loss) > MOST_POINTS:
+                self.loss = self.loss[1::2]
+        if fit.metrics:
+            self.epochs[fit.epoch] = fit
+
+    @property
+    def best_epoch(self) -> int | None:
+        """Return the epoch that will be kept if training ends now."""
+        return self.latest.best_epoch if self.latest is not None else None
+
+
+class TrainingLog:
+    """The tracks of one job, in the order in which its models came."""
+
+    def __init__(self) -> None:
+        self.tracks: dict[str, Track] = {}
+        self.phase: Phase | None = None
+        self.progress: Progress | None = None
+
+    def hear(self, progress: Progress) -> Track | None:
+        """Take in one report and return the track it belongs to, or None before the first model."""
+        self.phase, self.progress = progress.phase, progress
+        if not progress.run:
+            return None
+        track = self.tracks.setdefault(progress.run, Track(progress.run, progress.model))
+        track.hear(progress)
+        return track
+
+
+def epochs_done(fit: FitProgress) -> float:
+    """Return how many epochs are done, parts included; models count from 1."""
+    part = fit.step / fit.steps if fit.steps else 1.0
+    return fit.epoch - 1 + min(part, 1.0)
+
+
+def seconds_left(fit: FitProgress, elapsed: float) -> float | None:
+    """Return how long training takes at most at its pace so far, or None while that is a guess."""
+    done = epochs_done(fit)
+    if not fit.epochs or done <= 0 or elapsed < 1.0:
+        return None
+    return elapsed / done * max(fit.epochs - done, 0.0)
+
+
+def loss_chart(track: Track, title: str, words: tuple[str, str, str, str]) -> LineChart:
+    """Return training and validation loss over epochs; `words`: x axis, y axis, and the names of both lines."""
+    x_label, y_label, training, validation = words
+    measured = [(fit.epoch, fit.metrics["loss"]) for fit in track.epochs.values() if "loss" in fit.metrics]
+    return LineChart(
+        title, x_label, y_label, (_series(training, track.loss), _series(validation, measured, points=True))
+    )
+
+
+def metric_chart(track: Track, title: str, x_label: str) -> LineChart:
+    """Return the validation metrics other than the loss over epochs."""
+    names = sorted({name for fit in track.epochs.values() for name in fit.metrics if name != "loss"})
+    series = [
+        _series(
+            metric_title(name),
+            [(fit.epoch, fit.metrics[name]) for fit in track.epochs.values() if name in fit.metrics],
+            points=True,
+        )
+        for name in names
+    ]
+    return LineChart(title, x_label, metric_title(names[0]) if len(names) == 1 else "", tuple(series))
+
+
+def metric_title(name: str) -> str:
+    """Return a metric's name as people write it."""
+    return {"auc": "AUC", "log_loss": "Log loss", "pr_auc": "PR-AUC"}.get(name, name.replace("_", " ").capitalize())
+
+
+def _series(name: str, values: Sequence[tuple[float, float]], *, points: bool = False) -> Series:
+    return Series(name, tuple(float(x) for x, _ in values), tuple(y for _, y in values), points=points)

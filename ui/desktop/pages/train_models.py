@@ -1,0 +1,188 @@
+"""The models to choose from, as cards; the one that is looked at unfolds its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from PySide6.QtCore import QCoreApplication, QEvent, QRectF, Signal
+from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+
+from core.recipe import ModelChoice
+from crosslens.errors import ParameterError
+from crosslens.explanations import ExplanationKind
+from crosslens.models import ModelSpec
+from crosslens.schema import FieldRole
+
+from ..fonts import SPACE, enlarge
+from ..forms import ParameterForm
+from ..palette import colours, mix
+from ..widgets.labels import Muted
+from ..wording import role_words
+
+
+def explains_words(kinds: frozenset[ExplanationKind]) -> str:
+    """Return what a model can say about itself, as a phrase."""
+    words = {
+        ExplanationKind.CONTRIBUTIONS: _tr("each prediction field by field"),
+        ExplanationKind.FIELD_IMPORTANCE: _tr("which fields matter"),
+        ExplanationKind.INTERACTION_TERMS: _tr("which fields it combines"),
+        ExplanationKind.PAIR_INTERACTIONS: _tr("how strongly pairs interact"),
+    }
+    return ", ".join(words[kind] for kind in ExplanationKind if kind in kinds)
+
+
+def default_choice(models: Sequence[ModelSpec]) -> tuple[str, ...]:
+    """Return the models chosen at first: one that shows its terms, and one of another family that shows its pairs."""
+    terms = [model for model in models if ExplanationKind.INTERACTION_TERMS in model.explains][:1]
+    pairs = [
+        model
+        for model in models
+        if ExplanationKind.PAIR_INTERACTIONS in model.explains
+        and ExplanationKind.INTERACTION_TERMS not in model.explains
+    ][:1]
+    return tuple(model.id for model in [*terms, *pairs] or models[:1])
+
+
+class ModelCard(QWidget):
+    """One model: chosen by its check box, looked at by a click anywhere on the card."""
+
+    chosenChanged = Signal()
+    looked = Signal()
+
+    def __init__(self, spec: ModelSpec, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.spec = spec
+        self.form = ParameterForm(spec.parameters, self)
+        self.form.hide()
+        self._is_looked_at = False
+        self._missing = ""
+        self.check = QCheckBox(spec.title, self)
+        enlarge(self.check, 1.0, bold=True)
+        self.check.setAccessibleName(self.tr("Train {model}").format(model=spec.title))
+        self.check.setAccessibleDescription(spec.summary)
+        self._explains = Muted(self.tr("Explains {what}").format(what=explains_words(spec.explains)), self)
+        self._facts = Muted(parent=self)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * SPACE, SPACE + 4, 2 * SPACE, SPACE + 4)
+        layout.setSpacing(4)
+        for widget in (self.check, Muted(spec.summary, self), self._explains, self._facts):
+            layout.addWidget(widget)
+        layout.addWidget(self.form)
+        self._explains.setVisible(bool(spec.explains))
+        self._facts.hide()
+        self.check.toggled.connect(self._toggled)
+        self.check.installEventFilter(self)
+
+    @property
+    def is_chosen(self) -> bool:
+        """Whether the model is to be trained."""
+        return self.check.isChecked() and self.check.isEnabled()
+
+    def set_looked_at(self, looked_at: bool) -> None:
+        """Unfold the parameters, or fold them up."""
+        self._is_looked_at = looked_at
+        self.form.setVisible(looked_at)
+        self.update()
+
+    def show_facts(self, missing: Sequence[FieldRole], last: str) -> None:
+        """Say what the preparation lacks for this model, or how long its last training took."""
+        self._missing = ", ".join(role_words(role) for role in missing)
+        words = self.tr("Needs a column with the role {roles}.").format(roles=self._missing) if missing else last
+        self.check.setEnabled(not missing)
+        self._facts.setText(words)
+        self._facts.setVisible(bool(words))
+
+    def eventFilter(self, watched: QWidget, event: QEvent) -> bool:
+        """Look at the card when the keyboard comes to its check box."""
+        if event.type() == QEvent.Type.FocusIn:
+            self.looked.emit()
+        return False
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Look at the card."""
+        self.looked.emit()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the card's ground; the one looked at has an accent line."""
+        tones = colours(self.palette())
+        with QPainter(self) as painter:
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+            painter.setPen(QPen(tones.accent if self._is_looked_at else tones.line, 1.5 if self._is_looked_at else 1))
+            painter.setBrush(mix(tones.base, tones.accent_soft, 0.5) if self.is_chosen else tones.base)
+            painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
+
+    def _toggled(self) -> None:
+        self.update()
+        self.looked.emit()
+        self.chosenChanged.emit()
+
+
+class ModelChooser(QWidget):
+    """The cards below each other. `changed` comes when another set of models is chosen."""
+
+    changed = Signal()
+
+    def __init__(self, models: Sequence[ModelSpec], parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.cards = {model.id: ModelCard(model, self) for model in models}
+        self.forms = {name: card.form for name, card in self.cards.items()}
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE)
+        for name, card in self.cards.items():
+            layout.addWidget(card)
+            card.looked.connect(lambda name=name: self.look_at(name))
+            card.chosenChanged.connect(self.changed)
+        layout.addStretch(1)
+        for form in self.forms.values():
+            form.changed.connect(self.changed)
+
+    def look_at(self, model_id: str) -> None:
+        """Look at one model: its parameters unfold."""
+        for name, card in self.cards.items():
+            card.set_looked_at(name == model_id)
+
+    def chosen(self) -> tuple[str, ...]:
+        """Return the ids of the chosen models, in the order of the cards."""
+        return tuple(name for name, card in self.cards.items() if card.is_chosen)
+
+    def choose(self, models: Sequence[str]) -> None:
+        """Choose exactly these models."""
+        for name, card in self.cards.items():
+            card.check.setChecked(name in models)
+
+    def problem(self) -> str:
+        """Return what is wrong with the form of a chosen model, or an empty string."""
+        for name in self.chosen():
+            if problem := self.forms[name].problem():
+                return f"{self.cards[name].spec.title}: {problem}"
+        return ""
+
+    def choices(self) -> tuple[ModelChoice, ...]:
+        """Return the chosen models with their parameters; ParameterError if an entry is wrong."""
+        return tuple(ModelChoice(name, self.forms[name].values()) for name in self.chosen())
+
+    def state(self) -> dict[str, Any]:
+        """Return choice and parameters, to be remembered; wrong entries are left out."""
+        right = {name: form for name, form in self.forms.items() if not form.problem()}
+        return {"chosen": list(self.chosen()), "parameters": {name: form.values() for name, form in right.items()}}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Show what was remembered; parameters a newer plugin no longer takes keep their default."""
+        for name, values in state.get("parameters", {}).items():
+            if name in self.forms:
+                _set_known(self.forms[name], values)
+        self.choose(state.get("chosen", ()))
+
+
+def _set_known(form: ParameterForm, values: Mapping[str, Any]) -> None:
+    try:
+        form.set_values({name: value for name, value in values.items() if form.has(name)})
+    except ParameterError:  # remembered from another version with other limits: the defaults are safe
+        form.reset()
+
+
+def _tr(text: str) -> str:
+    return QCoreApplication.translate("TrainPage", text)
