@@ -129,7 +129,7 @@ def _pick(probabilities: Float64Array, size: int, rng: np.random.Generator) -> I
 def _pick_by_row(table: Float64Array, rows: Int64Array, rng: np.random.Generator) -> Int64Array:
     """Return one column per entry of `rows`, drawn by the probabilities of that row of `table`."""
     edges = np.cumsum(table / table.sum(axis=1, keepdims=True), axis=1)[:, :-1]
-    return (rng.random(len(rows))[:, None] >= edges[rows]).sum(axis=1, dtype=np.int64)
+    return np.asarray((rng.random(len(rows))[:, None] >= edges[rows]).sum(axis=1), dtype=np.int64)
 
 
 def _tilted(values: Float64Array, rows: int, strength: float) -> Float64Array:

@@ -47,8 +47,8 @@ class PlantedInteraction:
 
     @property
     def strength(self) -> float:
-        """Return the click coefficient, or the conversion coefficient where clicks are not touched."""
-        return self.click or self.conversion
+        """Return the larger coefficient of the two; of equal ones that of clicks."""
+        return max(self.click, self.conversion, key=abs)
 
 
 PLANTED = (
@@ -87,7 +87,9 @@ class Funnel:
 
     def effective(self, planted: PlantedInteraction) -> PlantedInteraction:
         """Return the interaction with the coefficients it has in both logits."""
-        click = self.click_share * planted.click + self.conversion_share * planted.conversion
+        click = self.click_share * planted.click
+        if self.conversion_share:
+            click += self.conversion_share * planted.conversion
         return PlantedInteraction(planted.fields, click, planted.conversion)
 
 

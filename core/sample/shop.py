@@ -17,7 +17,7 @@ from crosslens.relational import TableInfo
 from ..files import replace_file, write_text
 from .covariates import draw_covariates
 from .funnel import DECOYS, PLANTED, Funnel, PlantedInteraction, draw_funnel
-from .presets import Preset, preset_named
+from .presets import preset_named
 from .tables import LEAKS, describe, shop_tables
 
 LEAST_ROWS = 100
@@ -87,12 +87,8 @@ def generate_shop(rows: int = 40_000, seed: int = 7, preset: str = "default") ->
     covariates = draw_covariates(rows, knobs, where)
     funnel = draw_funnel(covariates, knobs, taste, labels)
     tables = shop_tables(covariates, funnel, knobs, labels, dirt)
-    planted = tuple(_as_it_acts(each, funnel, knobs) for each in PLANTED)
+    planted = tuple(funnel.effective(each) for each in PLANTED)
     return Shop(tables, describe(tables), _truth(funnel), planted, DECOYS, preset, seed)
-
-
-def _as_it_acts(planted: PlantedInteraction, funnel: Funnel, knobs: Preset) -> PlantedInteraction:
-    return funnel.effective(planted) if knobs.kappa else planted
 
 
 def _truth(funnel: Funnel) -> pa.Table:
