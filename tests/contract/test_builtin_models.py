@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+from crosslens import ModelSpec
 from crosslens.testing import ModelContract
-from plugins import lightgbm_model, logistic
+from plugins import builtin_plugins
+
+_SPECS: dict[str, ModelSpec] = {
+    spec.id: spec for _, module in builtin_plugins() for spec in module.crosslens_register_models()
+}
+
+
+class TestArmNet(ModelContract):
+    spec = _SPECS["arm-net"]
+
+
+class TestArmNetPlus(ModelContract):
+    spec = _SPECS["arm-net-plus"]
 
 
 class TestLightGBM(ModelContract):
-    spec = lightgbm_model.SPEC
+    spec = _SPECS["lightgbm"]
 
 
 class TestLogistic(ModelContract):
-    spec = logistic.SPEC
+    spec = _SPECS["logistic"]
     learns_interactions = False
+
+
+def test_no_built_in_model_is_left_out() -> None:
+    tested = {contract.spec.id for contract in (TestArmNet, TestArmNetPlus, TestLightGBM, TestLogistic)}
+    assert tested == set(_SPECS)
