@@ -16,6 +16,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.sql import FromClause, quoted_name
 
+from crosslens.errors import QueryError
 from crosslens.relational import ColumnRef, Comparison, FilterSpec, JoinKind, JoinSpec, TableInfo
 
 from .plan import Plan, referenced
@@ -67,11 +68,15 @@ class Statement:
             self.join(join.name, keys, zip(self.plan.outer_keys(join), keys.c, strict=True))
 
 
-def select_rows(plan: Plan, *, row_id: str | None = None, sample: Callable[[Any], Any] | None = None) -> sa.Select[Any]:
+def select_rows(
+    plan: Plan, *, row_id: str | None = None, sample: Callable[[Any], Any] | None = None
+) -> sa.Select[*tuple[Any, ...]]:
     """Return the SELECT of a query: ordered by time (unknown times first), then by key; the latest when limited.
 
     `row_id` orders a table without primary key. `sample` makes a condition of the row number and lifts order and limit.
     """
+    if not plan.query.columns:
+        raise QueryError("The query takes no columns.", do="Choose at least one column.")
     statement = Statement(plan, plan.needed(referenced(plan.query)), row_id=row_id)
     columns = [statement.column(ref).label(f"c{number}") for number, ref in enumerate(plan.query.columns)]
     rows = sa.select(*columns).select_from(statement.tables).where(*statement.conditions(plan.query.filters))
@@ -84,14 +89,14 @@ def select_rows(plan: Plan, *, row_id: str | None = None, sample: Callable[[Any]
     return _latest(rows, time, key, plan.query.limit, len(columns))
 
 
-def count_rows(plan: Plan) -> sa.Select[Any]:
+def count_rows(plan: Plan) -> sa.Select[*tuple[Any, ...]]:
     """Return the SELECT that counts a query's rows, with the joins its filters need and no others."""
     filtered = [condition.column for condition in plan.query.filters]
     statement = Statement(plan, plan.needed(filtered))
     return sa.select(sa.func.count()).select_from(statement.tables).where(*statement.conditions(plan.query.filters))
 
 
-def partner_keys(plan: Plan, join: JoinSpec) -> sa.Select[Any]:
+def partner_keys(plan: Plan, join: JoinSpec) -> sa.Select[*tuple[Any, ...]]:
     """Return the keys (k0, k1, ...) of the rows that could be partners of a row of the join's first parent."""
     chain = plan.chain(join)
     aliases = {link.name: named_table(plan.tables[link.name], link.name) for link in chain}
@@ -106,7 +111,7 @@ def partner_keys(plan: Plan, join: JoinSpec) -> sa.Select[Any]:
 
 def named_table(table: TableInfo, name: str, row_id: str | None = None) -> FromClause:
     """Return a table under a name, every identifier quoted; `row_id` adds the hidden row number."""
-    columns = [sa.column(quoted_name(column.name, True)) for column in table.columns]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(column.name, True)) for column in table.columns]
     if row_id is not None:
         columns.append(sa.column(quoted_name(row_id, False)))
     schema = None if table.ref.schema is None else quoted_name(table.ref.schema, True)
@@ -128,8 +133,12 @@ def _ascending(time: sa.ColumnElement[Any] | None, key: list[sa.ColumnElement[An
 
 
 def _latest(
-    rows: sa.Select[Any], time: sa.ColumnElement[Any], key: list[sa.ColumnElement[Any]], limit: int, width: int
-) -> sa.Select[Any]:
+    rows: sa.Select[*tuple[Any, ...]],
+    time: sa.ColumnElement[Any],
+    key: list[sa.ColumnElement[Any]],
+    limit: int,
+    width: int,
+) -> sa.Select[*tuple[Any, ...]]:
     order = {"t": time, **{f"k{number}": column for number, column in enumerate(key)}}
     last = (
         rows.add_columns(*(column.label(name) for name, column in order.items()))

@@ -121,7 +121,7 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> S
 
 def unknown_name(kind: str, name: str, known: Iterable[str], *, where: str) -> QueryError:
     """Return the error for a name the source does not have, with the nearest names it does have."""
-    near = tuple(difflib.get_close_matches(name, tuple(known), n=3, cutoff=0.5))
+    near = tuple(difflib.get_close_matches(name, tuple(known), n=3, cutoff=0.6))
     return QueryError(
         f"There is no {kind} “{name}” in {where}.",
         why="It may have been renamed or dropped since.",

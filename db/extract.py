@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -103,8 +103,8 @@ def write_snapshot(
             source=session.name,
             seconds=round(time.monotonic() - started, 3),
         )
+        _write_sidecar(_sidecar(path), snapshot)  # first: without its rows it counts as no snapshot
         temporary.replace(path)
-        _write_sidecar(_sidecar(path), snapshot)
     return snapshot
 
 
@@ -146,8 +146,8 @@ class _Writing:
                 fingerprint.update(arrays)
         return fingerprint.hexdigest()
 
-    def _batches(self, session: Session) -> Iterator[list[pa.Array]]:
-        with closing(session.stream(self._extraction.statement, batch=BATCH_ROWS)) as stream:  # type: ignore[type-var]
+    def _batches(self, session: Session) -> Generator[list[pa.Array], None, None]:
+        with closing(session.stream(self._extraction.statement, batch=BATCH_ROWS)) as stream:
             for rows in stream:
                 if self._should_stop():
                     raise Stopped("Stopped while reading rows.")
@@ -189,18 +189,20 @@ def _whole_file(path: Path, temporary: Path, extraction: Extraction) -> Iterator
     """Make the folder, and on any failure remove what was written and say how much room is missing."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        yield
+        try:
+            yield
+        except OSError as error:
+            raise storage_error(error, path, needed=_bytes_needed(temporary, extraction)) from error
+        finally:
+            temporary.unlink(missing_ok=True)
     except OSError as error:
-        raise storage_error(error, path, needed=_bytes_needed(temporary, extraction)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise storage_error(error, path) from error
 
 
-def _bytes_needed(temporary: Path, extraction: Extraction) -> int | None:
+def _bytes_needed(temporary: Path, extraction: Extraction) -> int:
     """Guess the size of the whole file: eight bytes a value, which text and numbers come to on average."""
-    if not temporary.exists():
-        return None
-    return max(temporary.stat().st_size, extraction.rows * len(extraction.columns) * 8)
+    written = temporary.stat().st_size if temporary.exists() else 0
+    return max(written, extraction.rows * len(extraction.columns) * 8)
 
 
 def _wrong_count(found: int, expected: int) -> QueryError:

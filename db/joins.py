@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -49,11 +49,11 @@ class _Names:
     def __init__(self, base: str) -> None:
         self._taken = {base.casefold()}
 
-    def give(self, table: str, key: ForeignKey, *, plain: bool) -> str:
-        """Return the table's own name where it is free and says enough, else the name with the key's columns."""
-        with_key = f"{table} ({', '.join(key.columns)})"
-        candidates = [table, with_key] if plain else [with_key]
-        candidates += [f"{with_key} {number}" for number in range(2, 100)]
+    def give(self, table: str, key: ForeignKey, parent: str, *, plain: bool) -> str:
+        """Return the table's own name where it is free and says enough; else with the key's columns or the parent."""
+        short = table if plain else f"{table} ({', '.join(key.columns)})"
+        longer = f"{short} of {parent}"
+        candidates = (short, longer, *(f"{longer} {number}" for number in range(2, 100)))
         name = next(name for name in candidates if name.casefold() not in self._taken)
         self._taken.add(name.casefold())
         return name
@@ -83,8 +83,9 @@ def _lookups(
         is_first_self_reference = key.target == table.ref and repeats == 1
         if target is None or not _usable(key, target) or (repeats and not is_first_self_reference):
             continue
-        alone = sum(other.target == key.target for other in table.foreign_keys) == 1 and key.target != table.ref
-        name = names.give(target.ref.name, key, plain=alone)
+        rivals = [other for other in table.foreign_keys if other.target == key.target and _usable(other, target)]
+        alone = len(rivals) == 1 and key.target != table.ref
+        name = names.give(target.ref.name, key, source, plain=alone)
         on = tuple(
             (ColumnRef(source, ours), theirs) for ours, theirs in zip(key.columns, key.target_columns, strict=True)
         )
@@ -106,13 +107,13 @@ def _exists(base: TableInfo, tables: Tables, names: _Names) -> Iterator[JoinProp
 
 
 def _exists_proposal(source: str, other: TableInfo, key: ForeignKey, names: _Names, *, plain: bool) -> JoinProposal:
-    name = names.give(other.ref.name, key, plain=plain)
+    name = names.give(other.ref.name, key, source, plain=plain)
     on = tuple((ColumnRef(source, theirs), ours) for ours, theirs in zip(key.columns, key.target_columns, strict=True))
     return JoinProposal(JoinSpec(name, other.ref, on, JoinKind.EXISTS), _reason(other, key))
 
 
 def _usable(key: ForeignKey, target: TableInfo) -> bool:
-    known: Collection[str] = {column.name for column in target.columns}
+    known = {column.name for column in target.columns}
     return len(key.columns) == len(key.target_columns) and known >= set(key.target_columns)
 
 
@@ -161,7 +162,7 @@ def _add_partners(statement: Statement, join: JoinSpec) -> sa.ColumnElement[Any]
     return grouped.c.n
 
 
-def _summary(rows: sa.Select[Any]) -> sa.Select[Any]:
+def _summary(rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
     each = rows.subquery("each")
     partners = each.c.partners
     return sa.select(

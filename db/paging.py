@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
@@ -46,7 +47,7 @@ def display_value(value: Any) -> str | int | float | None:
     return value  # type: ignore[no-any-return]
 
 
-def _behind(key: list[sa.ColumnElement[Any]], after: Anchor) -> sa.ColumnElement[bool]:
+def _behind(key: Sequence[sa.ColumnElement[Any]], after: Anchor) -> sa.ColumnElement[bool]:
     if len(key) == 1:
         return key[0] > sa.bindparam(None, after[0])
     return sa.tuple_(*key) > sa.tuple_(*(sa.bindparam(None, value) for value in after))

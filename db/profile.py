@@ -109,7 +109,7 @@ def _numbers(array: pa.ChunkedArray, kind: ColumnType) -> np.ndarray | None:
         return _times(present) if kind in _TIMES and len(present) else None
     if pa.types.is_boolean(present.type) or len(present) == 0:
         return None
-    return present.to_numpy().astype(np.float64)
+    return np.asarray(present.to_numpy(), np.float64)
 
 
 def _times(values: pa.Array | pa.ChunkedArray) -> np.ndarray | None:
@@ -119,7 +119,7 @@ def _times(values: pa.Array | pa.ChunkedArray) -> np.ndarray | None:
         moments = pc.cast(values, pa.timestamp("us", "UTC" if has_clock else None))
     except pa.ArrowInvalid:  # the thirtieth of February, or offsets on some rows only
         return None
-    return np.asarray(moments.cast(pa.int64()).to_numpy()).astype(np.float64) / 1e6
+    return np.asarray(moments.cast(pa.int64()).to_numpy(), np.float64) / 1e6
 
 
 def _range(

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from crosslens.errors import SourceError
 from crosslens.relational import (
@@ -30,12 +31,12 @@ from .columns import first_kind, fit_columns
 from .compile import count_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
-from .extract import Extraction, Progress, snapshot_key, stored_snapshot, write_snapshot
+from .extract import BATCH_ROWS, Extraction, Progress, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, propose_joins, refuse_multiplying
 from .paging import read_page
 from .plan import FLAG, Plan, known_table, make_plan, referenced
 from .profile import profile_columns
-from .sampling import SAMPLE_ROWS, Condition, sample_condition
+from .sampling import SAMPLE_ROWS, sample_condition
 from .writing import write_database
 
 PAGE_SECONDS = 30.0
@@ -199,19 +200,19 @@ class SqlSource:
         """Return rows to look at and whether there are more: few as they are, many from all over the table."""
         limit = plan.query.limit
         if limit is not None and limit <= SAMPLE_ROWS:
-            return self._session.fetch(select_rows(plan, row_id=self._row_id(plan))), False
+            return self._read(select_rows(plan, row_id=self._row_id(plan))), False
         row_id = self._session.row_id(plan.base)
         condition = sample_condition(self._session, plan.base, row_id, SAMPLE_ROWS)
         if condition is not None:
-            rows = self._session.fetch(select_rows(plan, row_id=row_id, sample=condition))
-            if len(rows) >= SAMPLE_ROWS // 10:
+            rows = self._read(select_rows(plan, row_id=row_id, sample=condition))
+            if len(rows) >= SAMPLE_ROWS // 10:  # fewer: the filters leave little of the sample
                 return rows, True
-        return self._first_rows(plan, condition)
-
-    def _first_rows(self, plan: Plan, condition: Condition | None) -> tuple[list[tuple[Any, ...]], bool]:
         first = replace(plan, query=replace(plan.query, time=None, limit=SAMPLE_ROWS + 1))
-        rows = self._session.fetch(select_rows(first, row_id=self._row_id(plan)))
+        rows = self._read(select_rows(first, row_id=self._row_id(plan)))
         return rows[:SAMPLE_ROWS], len(rows) > SAMPLE_ROWS
+
+    def _read(self, statement: sa.Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+        return [row for batch in self._session.stream(statement, batch=BATCH_ROWS) for row in batch]
 
 
 def _columns(rows: Sequence[tuple[Any, ...]], columns: Sequence[tuple[ColumnRef, ColumnInfo]]) -> list[pa.ChunkedArray]:

@@ -18,7 +18,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 from sqlalchemy.sql import quoted_name
 from sqlalchemy.types import UserDefinedType
 
-from crosslens.errors import StorageError
+from crosslens.errors import DataError, StorageError
 from crosslens.relational import ColumnType, TableInfo
 
 from .errors import storage_error
@@ -59,18 +59,30 @@ def write_database(path: Path, tables: Sequence[TableInfo], rows: Mapping[str, p
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.unlink(missing_ok=True)
-        with closing(sqlite3.connect(temporary, isolation_level=None)) as connection:
-            _fill(connection, tables, rows)
-        _to_disk(temporary)
+        _write_whole(temporary, tables, rows)
         _refuse_existing(path)
         temporary.rename(path)
     except OSError as error:
         raise storage_error(error, path) from error
     except sqlite3.OperationalError as error:
         raise _sqlite_storage_error(error, path) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+    except sqlite3.IntegrityError as error:
+        raise DataError(
+            f"{path.name} was not written.",
+            why=f"Its rows break one of its own keys. SQLite says: {error}.",
+            do="Remove the repeated or missing keys.",
+        ) from error
+
+
+def _write_whole(path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
+    path.unlink(missing_ok=True)
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            _fill(connection, tables, rows)
+        _to_disk(path)
+    except BaseException:
+        path.unlink(missing_ok=True)
+        raise
 
 
 def _fill(connection: sqlite3.Connection, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:

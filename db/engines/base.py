@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -38,10 +38,12 @@ class Session(Protocol):
     def row_id(self, table: TableInfo) -> str | None:
         """Return the hidden column that numbers the rows of `table`, if the engine has one."""
 
-    def fetch(self, statement: Select[Any]) -> list[tuple[Any, ...]]:
+    def fetch(self, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows of a small result; text that is not valid UTF-8 comes with replacement marks."""
 
-    def stream(self, statement: Select[Any], *, batch: int) -> Iterator[list[tuple[Any, ...]]]:
+    def stream(
+        self, statement: Select[*tuple[Any, ...]], *, batch: int
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Yield the rows in lists of at most `batch`."""
 
     def watch(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -87,7 +87,6 @@ def guarded_connection(path: Path, *, immutable: bool = False) -> sqlite3.Connec
     )
     try:
         connection.execute("PRAGMA query_only=1")
-        connection.execute("PRAGMA trusted_schema=0")
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.set_authorizer(_authorise)
         connection.execute("PRAGMA schema_version").fetchone()  # the first read: is this a database at all?
@@ -167,11 +166,13 @@ class SqliteSession:
 
     # ------------------------------------------------------------------------------------------------ reading
 
-    def fetch(self, statement: sa.Select[Any]) -> list[tuple[Any, ...]]:
+    def fetch(self, statement: sa.Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows; bytes that are not UTF-8 inside text become replacement marks."""
         return self._fetch(*self._render(statement))
 
-    def stream(self, statement: sa.Select[Any], *, batch: int) -> Iterator[list[tuple[Any, ...]]]:
+    def stream(
+        self, statement: sa.Select[*tuple[Any, ...]], *, batch: int
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Yield rows in lists of `batch`; inside a snapshot, so that a second reading sees the same rows."""
         sql, parameters = self._render(statement)
         done = 0
@@ -186,7 +187,7 @@ class SqliteSession:
 
     def _batches(
         self, sql: str, parameters: Mapping[str, Any], batch: int, *, text_factory: Callable[[bytes], str] | type[str]
-    ) -> Iterator[list[tuple[Any, ...]]]:
+    ) -> Generator[list[tuple[Any, ...]], None, None]:
         with self._translated(), closing(self._connection.cursor()) as cursor:
             self._connection.text_factory = text_factory
             cursor.execute(sql, parameters)
@@ -364,7 +365,7 @@ class SqliteSession:
         except sqlite3.Error as error:
             raise source_error(error, self._path) from error
 
-    def _render(self, statement: sa.Select[Any]) -> tuple[str, dict[str, Any]]:
+    def _render(self, statement: sa.Select[*tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:
         compiled = statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
         return str(compiled), dict(compiled.params)
 
@@ -392,7 +393,7 @@ class SqliteSession:
         return state.st_dev, state.st_ino
 
 
-def _without_first(batches: Iterable[list[tuple[Any, ...]]], skip: int) -> Iterator[list[tuple[Any, ...]]]:
+def _without_first(batches: Iterable[list[tuple[Any, ...]]], skip: int) -> Generator[list[tuple[Any, ...]], None, None]:
     for rows in batches:
         rest = rows[skip:]
         skip -= len(rows) - len(rest)
