@@ -402,6 +402,7 @@ def _prove(measured: _Measured, pairs: Int64Array, names: tuple[str, ...], seed:
     """Return the evidence for each pair, in the given order; q-values come later."""
     low, high = _effect_intervals(measured.pairs, seed)
     effects = np.sqrt(np.maximum(_mean_square(measured.pairs), 0.0))
+    effects[effects < _NEGLIGIBLE] = 0.0
     gains, errors = _gains(measured, measured.pairs)
     return [
         PairEvidence(
@@ -442,7 +443,7 @@ def _gains(measured: _Measured, noisy: _Noisy) -> tuple[Float64Array, Float64Arr
 
 
 def _one_sided(gain: float, error: float, effect: float) -> float:
-    return normal_tail(gain / error) if error > 0 and effect > _NEGLIGIBLE else 1.0
+    return normal_tail(gain / error) if error > 0 and effect >= _NEGLIGIBLE else 1.0
 
 
 def benjamini_hochberg(p_values: Sequence[float]) -> Float64Array:

@@ -27,6 +27,8 @@ CURVE_POINTS = 200
 FEW_LABELS = 50
 """Below this many positives or negatives an interval is too wide to decide anything."""
 SUSPICIOUS_AUC = 0.98
+_FEWEST_TAKEN = 10
+"""Precision of fewer top rows than this is chance: the drawn curve starts here."""
 _MOST_UNITS = 100_000
 """More rows than this are resampled in random groups: the same variance, fewer draws."""
 _CHUNK = 2_000_000
@@ -333,7 +335,7 @@ def _roc(rows: _Rows) -> Curve:
 def _precision_recall(rows: _Rows) -> Curve:
     hits = np.cumsum(rows.weights * rows.labels)[rows.ends]
     taken = np.cumsum(rows.weights)[rows.ends]
-    kept = taken > 0
+    kept = (taken > 0) & (rows.ends >= min(_FEWEST_TAKEN, len(rows.labels)) - 1)
     return _thin(hits[kept] / hits[-1], hits[kept] / taken[kept])
 
 

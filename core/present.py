@@ -67,7 +67,7 @@ __all__ = [
 
 HARDLY = 0.01
 """A pair that moves the logit by less than this (root mean square) is hardly used by the model."""
-_GRAPH_EDGES = 12
+_GRAPH_EDGES = 8
 _HEAT_MAP_FIELDS = 24
 
 

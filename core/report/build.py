@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ..display import Align, Cell, Table, TableColumn
-from ..evidence import PairEvidence
+from ..evidence import InteractionEvidence, PairEvidence
 from ..formats import (
     counted,
     enumerated,
@@ -22,6 +22,7 @@ from ..formats import (
     format_signed,
 )
 from ..present import (
+    HARDLY,
     comparison_table,
     evidence_table,
     faithfulness_chart,
@@ -169,7 +170,11 @@ def _interval(pair: PairEvidence) -> str:
 
 def _agreement(story: _Story, pair: PairEvidence) -> str:
     """Return whether the other models say the same of the strongest pair."""
-    others = {name: run.evidence for name, run in story.runs.items() if name != story.best and run.evidence}
+    others = {
+        name: run.evidence
+        for name, run in story.runs.items()
+        if name != story.best and run.evidence and _combines(run.evidence)
+    }
     agreeing = [
         name
         for name, evidence in others.items()
@@ -187,13 +192,17 @@ def _agreement(story: _Story, pair: PairEvidence) -> str:
     return f"{'; '.join(said)}."
 
 
+def _combines(evidence: InteractionEvidence) -> bool:
+    """Whether the model uses any pair of fields together; a linear one does not."""
+    return any(pair.effect >= HARDLY for pair in evidence.pairs)
+
+
 def _which_model(story: _Story) -> Callout:
     own = [each for each in story.comparisons if each[2].metric == "auc" and story.best in each[:2]]
     if not own:
         return Callout("The models were measured on different rows, so they cannot be compared.", "warn")
     phrases = [_against(story.best, *each) for each in own]
-    text = f"{story.best} was chosen by the validation rows. On the test rows its AUC is {enumerated(phrases)}."
-    return Callout(text, "note")
+    return Callout(f"The validation rows chose {story.best}. On the test rows it has {enumerated(phrases)}.", "note")
 
 
 def _against(best: str, first: str, second: str, result: PairedComparison) -> str:
@@ -203,8 +212,8 @@ def _against(best: str, first: str, second: str, result: PairedComparison) -> st
     figure = f"({format_signed(sign * result.difference, 3)} {format_interval(low, high, 3)})"
     other = second if best == first else first
     if not result.different:
-        return f"no real difference from {other} {figure}"
-    return f"{'higher' if sign * result.difference > 0 else 'lower'} than that of {other} {figure}"
+        return f"no real difference in AUC from {other} {figure}"
+    return f"a {'higher' if sign * result.difference > 0 else 'lower'} AUC than {other} {figure}"
 
 
 # ---- data
@@ -223,7 +232,7 @@ def _data(story: _Story) -> Iterator[Block]:
 
 
 _SPLITS = {
-    SplitMethod.TIME: "The latest rows are the test, the ones before them validate: the future is predicted, as in use.",
+    SplitMethod.TIME: "The latest rows are the test, those before them validate: the future is predicted, as in use.",
     SplitMethod.USER: "Whole users were kept apart, so the test asks about people no model has seen.",
     SplitMethod.RANDOM: "Rows were parted at random; if behaviour changes over time, results in use will be weaker.",
 }
@@ -296,14 +305,16 @@ def _measured(name: str, run: RunInputs, *, alone: bool) -> Iterator[Block]:
     yield Heading("Measured at the output" if alone else name, 2)
     if run.effects:
         yield PictureBlock(bars=field_bars(run.effects))
-    if run.evidence is None:
-        return
-    yield PictureBlock(heat_map=interaction_heat_map(run.evidence))
-    if any(pair.supported for pair in run.evidence.pairs):
+    combines = run.evidence is not None and _combines(run.evidence)
+    if run.evidence is not None and combines:
+        yield PictureBlock(heat_map=interaction_heat_map(run.evidence))
         yield PictureBlock(graph=interaction_graph(run.evidence, run.effects))
-    yield PictureBlock(table=evidence_table(run.evidence, limit=_PAIRS_SHOWN))
     if run.faithfulness is not None:
         yield PictureBlock(lines=faithfulness_chart(run.faithfulness))
+    if run.evidence is not None and combines:
+        yield PictureBlock(table=evidence_table(run.evidence, limit=_PAIRS_SHOWN))
+    elif run.evidence is not None:
+        yield Paragraph(f"{name} combines no fields: no pair moves its prediction beyond what both fields do alone.")
 
 
 def _published(name: str, run: RunInputs) -> Iterator[Block]:

@@ -98,12 +98,12 @@ def _heat_cell(
     value = picture.values[row][column]
     x, y, width, height = box[0] + 1.0, box[1] + 1.0, box[2] - 2.0, box[3] - 2.0
     if value is None or not math.isfinite(value):
-        canvas.rect(x, y, width, height, fill=canvas.palette.line, fill_opacity=0.35, rx=2)
+        canvas.rect(x, y, width, height, fill="none", stroke=canvas.palette.line, stroke_width=1, rx=2)
         return
     greyed = bool(picture.greyed) and picture.greyed[row][column]
-    strength = 0.06 + 0.94 * min(1.0, abs(value) / largest)
-    canvas.rect(x, y, width, height, fill=_heat_colour(canvas.palette, picture, value, greyed=greyed),
-                fill_opacity=strength * (0.35 if greyed else 1.0), rx=2)  # fmt: skip
+    strength = _opacity(value / largest)
+    colour = _heat_colour(canvas.palette, picture, value, greyed=greyed)
+    canvas.rect(x, y, width, height, fill=colour, fill_opacity=strength * (0.6 if greyed else 1.0), rx=2)
     canvas.tip(_heat_tip(picture, at, value, greyed=greyed))
     if width >= 30.0 and height >= 16.0:
         colour = canvas.palette.on_colour if strength > 0.55 and not greyed else canvas.palette.text
@@ -112,6 +112,11 @@ def _heat_cell(
             x + width / 2, y + height / 2 + 4.0, text, size=SMALL, anchor="middle", room=width,
             colour=canvas.palette.muted if greyed else colour,
         )  # fmt: skip
+
+
+def _opacity(share: float) -> float:
+    """Return how dense the colour of a cell is; even 0 stays visible as a cell."""
+    return 0.09 + 0.91 * min(1.0, abs(share))
 
 
 def _heat_colour(palette: Palette, picture: HeatMap, value: float, *, greyed: bool) -> str:
@@ -145,7 +150,7 @@ def _heat_legend(canvas: Canvas, picture: HeatMap, x: float, top: float, largest
     for place, step in enumerate(steps):
         y = top + 16.0 + 17.0 * place
         colour = _heat_colour(canvas.palette, picture, step, greyed=False)
-        canvas.rect(x, y, 16.0, 16.0, fill=colour, fill_opacity=0.06 + 0.94 * abs(step), rx=2)
+        canvas.rect(x, y, 16.0, 16.0, fill=colour, fill_opacity=_opacity(step), rx=2)
         text = format_with_unit(step * largest, "%" if picture.unit == "%" else "")
         canvas.text(x + 22.0, y + 12.0, text, size=SMALL, colour=canvas.palette.muted, room=canvas.width - x - 22.0)
 
@@ -156,7 +161,7 @@ def _heat_legend(canvas: Canvas, picture: HeatMap, x: float, top: float, largest
 def _bars(canvas: Canvas, picture: BarList, top: float) -> float:
     palette = canvas.palette
     names = min(max((text_width(label) for label in picture.labels), default=0.0), 0.34 * canvas.width)
-    texts = [format_with_unit(value, picture.unit) for value in picture.values]
+    texts = [format_with_unit(value, "%" if picture.unit == "%" else "") for value in picture.values]
     left = names + _GAP
     right = canvas.width - max((text_width(text, SMALL) for text in texts), default=0.0) - 2 * _GAP
     low = min([0.0, *picture.values, *picture.low])
@@ -170,7 +175,7 @@ def _bars(canvas: Canvas, picture: BarList, top: float) -> float:
         x, end = sorted((zero, zero + value * scale))
         canvas.rect(x, y + 4.0, end - x, _ROW - 8.0, fill=palette.grey if greyed else palette.accent,
                     fill_opacity=0.45 if greyed else 0.9, rx=2)  # fmt: skip
-        canvas.tip(f"{label}: {text}")
+        canvas.tip(f"{label}: {format_with_unit(value, picture.unit)}")
         if picture.low and picture.high:
             _whisker(canvas, zero + picture.low[place] * scale, zero + picture.high[place] * scale, y + _ROW / 2)
             end = max(end, zero + picture.high[place] * scale)

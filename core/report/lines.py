@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ..display import LineChart, Series
-from ..formats import decimals_of, format_number
+from ..formats import format_number
 from .canvas import FONT, SMALL, Canvas, shortened, text_width, ticks
 
 _HEIGHT = 270.0
@@ -74,8 +74,7 @@ def _axes(canvas: Canvas, picture: LineChart, top: float) -> _Axes:
     ys = [value for series in picture.series for value in (*series.y, *series.low, *series.high)]
     x_low, x_high = _range(xs)
     y_low, y_high = _range(ys)
-    labels = [_label(value, y_high - y_low) for value in ticks(y_low, y_high)]
-    left = 26.0 + max(text_width(label, SMALL) for label in labels)
+    left = 26.0 + max(text_width(label, SMALL) for _, label in _ticks(y_low, y_high))
     return _Axes(left, canvas.width - 14.0, top, top + _HEIGHT, x_low, x_high, y_low, y_high)
 
 
@@ -88,21 +87,22 @@ def _range(values: list[float]) -> tuple[float, float]:
     return (low if low in (0.0, 1.0) else low - air), (high if high in (0.0, 1.0) else high + air)
 
 
-def _label(value: float, span: float) -> str:
-    return format_number(value, max(0, decimals_of(span / 5) - 1) if span < 50 else 0)
+def _ticks(low: float, high: float, count: int = 5) -> list[tuple[float, str]]:
+    """Return round numbers with their text, all with as few decimals as tell them apart."""
+    values = ticks(low, high, count)
+    decimals = next((few for few in range(6) if all(abs(value - round(value, few)) < 1e-9 for value in values)), 6)
+    return [(value, format_number(value, decimals)) for value in values]
 
 
 def _grid(canvas: Canvas, picture: LineChart, axes: _Axes) -> None:
     palette = canvas.palette
-    for value in ticks(axes.y_low, axes.y_high):
+    for value, text in _ticks(axes.y_low, axes.y_high):
         y = axes.y(value)
         canvas.line(axes.left, y, axes.right, y, colour=palette.line, stroke_width=1)
-        text = _label(value, axes.y_high - axes.y_low)
         canvas.text(axes.left - 6.0, y + 4.0, text, size=SMALL, anchor="end", colour=palette.muted)
-    for value in ticks(axes.x_low, axes.x_high, 6):
+    for value, text in _ticks(axes.x_low, axes.x_high, 6):
         x = axes.x(value)
         canvas.line(x, axes.bottom, x, axes.bottom + 4.0, colour=palette.grey, stroke_width=1)
-        text = _label(value, axes.x_high - axes.x_low)
         canvas.text(x, axes.bottom + 17.0, text, size=SMALL, anchor="middle", colour=palette.muted)
     canvas.line(axes.left, axes.bottom, axes.right, axes.bottom, colour=palette.grey, stroke_width=1)
     middle = (axes.left + axes.right) / 2
