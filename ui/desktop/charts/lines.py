@@ -63,7 +63,8 @@ class LineCanvas(QWidget):
     def minimumSizeHint(self) -> QSize:
         """Return the size below which the axes cover the lines."""
         line = self.fontMetrics().height()
-        return QSize(14 * line, 11 * line)
+        axis = self.fontMetrics().horizontalAdvance(self._picture.y_label) + 5 * line
+        return QSize(14 * line, max(11 * line, axis))
 
     def changeEvent(self, event: QEvent) -> None:
         """Draw again in other colours or with another font."""
@@ -144,8 +145,9 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]
             axis.setTextPen(ink.muted)
             axis.setTickFont(tabular(self.font()))
             axis.label.setFont(self.font())
-            axis.enableAutoSIPrefix(False)
             axis.setLabel(html.escape(label), color=ink.muted.name())
+            axis.setSIPrefixEnableRanges(())  # or 0.3 would read as 300, its "milli" left out
+            axis.enableAutoSIPrefix(False)
         self._mark.setPen(QPen(ink.faint, 0, Qt.PenStyle.DashLine))
 
     def clear_lines(self) -> None:
@@ -192,7 +194,7 @@ class _Plot(pg.PlotWidget):  # type: ignore[misc]
         self.plotItem.addItem(item)
 
     def _add_band(self, series: Series, colour: QColor) -> None:
-        edges = [pg.PlotDataItem(list(series.x), list(edge), pen=None) for edge in (series.low, series.high)]
+        edges = [pg.PlotCurveItem(list(series.x), list(edge), pen=None) for edge in (series.low, series.high)]
         fill = QColor(colour)
         fill.setAlpha(_BAND_OPACITY)
         for edge in edges:

@@ -9,26 +9,19 @@ from PySide6.QtCore import (
     QModelIndex,
     QObject,
     QPersistentModelIndex,
+    QSize,
     QSortFilterProxyModel,
     Qt,
     Signal,
 )
-from PySide6.QtGui import QAction, QGuiApplication, QKeySequence, QPainter
-from PySide6.QtWidgets import (
-    QAbstractItemView,
-    QHeaderView,
-    QStyle,
-    QStyledItemDelegate,
-    QStyleOptionHeaderV2,
-    QStyleOptionViewItem,
-    QTableView,
-    QWidget,
-)
+from PySide6.QtGui import QAction, QGuiApplication, QKeySequence
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QWidget
 
 from core.display import Align, Cell, Table
 
-from ..fonts import SPACE, tabular
+from ..fonts import SPACE
 from ..palette import colours
+from ..widgets.views import DataTable
 from . import numbers
 
 Index = QModelIndex | QPersistentModelIndex
@@ -36,6 +29,7 @@ SORT_ROLE = Qt.ItemDataRole.UserRole
 _ROOT = QModelIndex()
 _WIDEST = 360
 _MEASURED_ROWS = 100
+_TALLEST, _LOWEST = 15, 4
 
 
 class TableModel(QAbstractTableModel):
@@ -118,30 +112,7 @@ class SortedTable(QSortFilterProxyModel):
         return bool(first < second)
 
 
-class _Padded(QStyledItemDelegate):
-    """Keeps the text of neighbouring cells apart."""
-
-    def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
-        """Paint the cell's ground over its whole width and its text with a margin."""
-        ground = QStyleOptionViewItem(option)
-        self.initStyleOption(ground, index)
-        ground.widget.style().drawPrimitive(
-            QStyle.PrimitiveElement.PE_PanelItemViewItem, ground, painter, ground.widget
-        )
-        option.rect = option.rect.adjusted(SPACE - 3, 0, 3 - SPACE, 0)
-        super().paint(painter, option, index)
-
-
-class _Header(QHeaderView):
-    """Heads with the margin of the cells below them."""
-
-    def initStyleOptionForIndex(self, option: QStyleOptionHeaderV2, logicalIndex: int) -> None:
-        """Add a space of fixed width on both sides."""
-        super().initStyleOptionForIndex(option, logicalIndex)
-        option.text = f"\u2002{option.text}\u2002"
-
-
-class TableView(QTableView):
+class TableView(DataTable):
     """Shows a `Table`. `rowChosen` carries the row's number in the table, whatever the order on screen."""
 
     rowChosen = Signal(int)
@@ -159,23 +130,11 @@ class TableView(QTableView):
         self.selectionModel().currentRowChanged.connect(self._announce_row)
 
     def _set_up(self) -> None:
-        self.setFont(tabular(self.font()))
-        self.setItemDelegate(_Padded(self))
-        header = _Header(Qt.Orientation.Horizontal, self)
-        header.setSectionsClickable(True)
-        self.setHorizontalHeader(header)
         self.setSortingEnabled(True)
         self.sortByColumn(-1, Qt.SortOrder.AscendingOrder)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setAlternatingRowColors(True)
-        self.setShowGrid(False)
-        self.setWordWrap(False)
-        self.setTabKeyNavigation(False)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(round(self.fontMetrics().height() * 1.6))
-        header.setHighlightSections(False)
+        header = self.horizontalHeader()
         header.setStretchLastSection(True)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Interactive)
         header.setSortIndicatorClearable(True)
@@ -186,6 +145,14 @@ class TableView(QTableView):
         self.addAction(copy)
         self.setContextMenuPolicy(Qt.ContextMenuPolicy.ActionsContextMenu)
 
+    def sizeHint(self) -> QSize:
+        """Return room for all rows, up to a limit; longer tables scroll."""
+        return QSize(super().sizeHint().width(), self._height_of(_TALLEST))
+
+    def minimumSizeHint(self) -> QSize:
+        """Return room for a few rows."""
+        return QSize(super().minimumSizeHint().width(), self._height_of(_LOWEST))
+
     @property
     def table(self) -> Table:
         """Return the table shown."""
@@ -195,6 +162,7 @@ class TableView(QTableView):
         """Show another table and keep the widths when the columns are the same."""
         same = table.columns == self.table.columns
         self._source.set_table(table)
+        self.updateGeometry()
         self.setAccessibleName(table.title or self.tr("Table"))
         if not same:
             self._fit_columns()
@@ -218,6 +186,14 @@ class TableView(QTableView):
         lines += ["\t".join(str(self._sorted.index(row, column).data()) for column in columns) for row in rows]
         QGuiApplication.clipboard().setText("\n".join(lines))
 
+    def _height_of(self, most: int) -> int:
+        rows = max(min(len(self.table.rows), most), 1) * self.verticalHeader().defaultSectionSize()
+        bar = self.horizontalScrollBar().sizeHint().height() if self._is_wide() else 0
+        return self.horizontalHeader().sizeHint().height() + rows + bar + 2 * self.frameWidth()
+
+    def _is_wide(self) -> bool:
+        return sum(self.columnWidth(number) for number in range(len(self.table.columns))) > self.viewport().width()
+
     def _announce_row(self, current: QModelIndex, _: QModelIndex) -> None:
         if current.isValid():
             self.rowChosen.emit(self._sorted.mapToSource(current).row())
@@ -226,5 +202,6 @@ class TableView(QTableView):
         metrics = self.fontMetrics()
         for number, column in enumerate(self.table.columns):
             cells = [numbers.cell(row[number], column) for row in self.table.rows[:_MEASURED_ROWS]]
-            widest = max((metrics.horizontalAdvance(text) for text in [column.name, *cells]), default=0)
-            self.setColumnWidth(number, min(widest + metrics.averageCharWidth() + 2 * SPACE + 16, _WIDEST))
+            widest = max((metrics.horizontalAdvance(text) for text in cells), default=0)
+            head = self.horizontalHeader().sectionSizeHint(number)
+            self.setColumnWidth(number, min(max(widest + 2 * SPACE + 6, head), _WIDEST))

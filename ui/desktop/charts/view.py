@@ -126,7 +126,7 @@ class PictureView(QWidget):
         former.deleteLater()
         if not self._table_action.isChecked():
             self._stack.setCurrentWidget(self._canvas)
-        grows = isinstance(self._picture, LineChart | Table | InteractionGraph)
+        grows = isinstance(self._picture, LineChart | InteractionGraph)
         policy = QSizePolicy.Policy.Expanding if grows else QSizePolicy.Policy.Maximum
         self._stack.setSizePolicy(QSizePolicy.Policy.Expanding, policy)
         self._connect(self._canvas)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtWidgets import QFrame, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QScrollArea, QTableView, QVBoxLayout, QWidget
 
 from core.display import Picture
 
@@ -64,3 +64,11 @@ class Pictures(QWidget):
         view.failed.connect(self._session.fail)
         self._layout.addWidget(view)
         return view
+
+
+def fit_columns(table: QTableView, widest: int = 220) -> None:
+    """Give every column the width of its head and first rows, within limits."""
+    header = table.horizontalHeader()
+    for column in range(table.model().columnCount()):
+        wanted = max(table.sizeHintForColumn(column), header.sectionSizeHint(column))
+        table.setColumnWidth(column, min(wanted, widest))

@@ -115,7 +115,9 @@ class TrainPage(Page):
 
     def _show_primary(self, has_draft: bool) -> None:
         chosen = self.chooser.chosen() if self.chooser is not None else ()
-        words = self.tr("Train %n model(s)", "", len(chosen)) if len(chosen) > 1 else self.tr("Train")
+        words = (
+            self.tr("Train {count} models").format(count=whole(len(chosen))) if len(chosen) > 1 else self.tr("Train")
+        )
         self.primary.setText(words if has_draft else "")
         self.primary.setEnabled(self._may_train())
         self.primary.setToolTip(self._obstacle() or self.tr("Train the chosen models (F5)"))
