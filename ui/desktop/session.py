@@ -238,9 +238,14 @@ class Session(QObject):
         self.set_draft(draft)
 
     def edit(self, text: str, draft: Draft) -> None:
-        """Replace the preparation by an edit that can be undone; `text` names it in the menu."""
+        """Replace the preparation by an edit that can be undone; `text` names it in the menu.
+
+        An edit that changes nothing still lets the widgets show what is.
+        """
         if self.draft is not None and draft != self.draft:
             self.undo_stack.push(_Edit(self, text, self.draft, draft))
+        else:
+            self.preparationChanged.emit()
 
     def warm(self) -> None:
         """Start the browse worker, so that the first answer comes sooner."""
@@ -250,6 +255,7 @@ class Session(QObject):
         """End all workers and let the project go."""
         self._browse.shut_down()
         self._jobs.shut_down()
+        self.undo_stack.clear()
         if self.project is not None:
             self.project.close()
             self.project = None

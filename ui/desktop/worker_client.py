@@ -17,7 +17,7 @@ from enum import StrEnum
 from time import monotonic
 from typing import Any, cast
 
-from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, QTimer, Signal
+from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Qt, QTimer, Signal
 
 from core import commands
 from crosslens.errors import DataError
@@ -137,7 +137,7 @@ class WorkerProcess(QObject):
     answered = Signal(object)
     ended = Signal(str)
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], parent: QObject | None = None) -> None:
+    def __init__(self, command: Sequence[str], parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._out, self._err = b"", b""
         self._log: deque[str] = deque(maxlen=LOG_LINES)
@@ -150,11 +150,20 @@ class WorkerProcess(QObject):
         self._process.readyReadStandardError.connect(self._read_log)
         self._process.finished.connect(self._finish)
         self._process.errorOccurred.connect(self._fail)
+
+    def start(self) -> None:
+        """Start the process; whoever wants to hear of it is connected by now."""
         self._process.start()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process to speak to."""
+        return self._process.state() is not QProcess.ProcessState.NotRunning
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Write one line; it waits in Qt's buffer until the worker is up."""
-        self._process.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
+        if self.running:
+            self._process.write(json.dumps(message, ensure_ascii=False).encode() + b"\n")
 
     def end(self) -> None:
         """Close the worker's stdin, which ends it; what it still says is not listened to."""
@@ -244,7 +253,6 @@ class Lane(QObject):
 
     def submit(self, request: Request) -> None:
         """Put a request at the end of the queue."""
-        request.setParent(self)
         request.enter(self)
         self._queue.append(request)
         self._advance()
@@ -269,9 +277,9 @@ class Lane(QObject):
         """Drop everything and leave no process behind."""
         self._queue.clear()
         self._current = None
-        if self._worker is not None:
-            self._worker.kill()
-            self._worker = None
+        self._worker = None
+        for worker in self.findChildren(WorkerProcess):  # those that are just ending as well
+            worker.kill()
 
     def _insist(self, request: Request) -> None:
         if request is self._current and self._worker is not None:
@@ -288,7 +296,8 @@ class Lane(QObject):
     def _start(self) -> WorkerProcess:
         worker = WorkerProcess((*self._command, *self.arguments), self)
         worker.answered.connect(self._hear)
-        worker.ended.connect(self._lose)
+        worker.ended.connect(self._lose, Qt.ConnectionType.QueuedConnection)
+        worker.start()
         return worker
 
     def _hear(self, event: Mapping[str, Any]) -> None:
@@ -338,7 +347,6 @@ class Lane(QObject):
             request.failed.emit(value)
         else:
             request.stopped.emit()
-        request.deleteLater()
 
 
 def _conclude(request: Request, event: Mapping[str, Any], close: Any) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPoint, Qt
-from PySide6.QtGui import QAction, QFontDatabase
+from PySide6.QtGui import QFontDatabase
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -112,33 +112,39 @@ class PreparePage(Page):
         self._counts = Muted(wrap=False)
         self._bulk = Button(self.tr("Change selected"))
         self._bulk.setMenu(self._make_menu(self._bulk))
-        stack = self.session.undo_stack
-        undo = self._tool(stack.createUndoAction(self, self.tr("Undo")), "undo", "Ctrl+Z")
-        redo = self._tool(stack.createRedoAction(self, self.tr("Redo")), "redo", "Ctrl+Y")
+        self._undo, self._redo = self._make_undo("undo"), self._make_undo("redo")
         self._show_sql = Button(self.tr("Show SQL"), weight=Weight.QUIET, icon_name="code")
         self._show_sql.setCheckable(True)
         self._show_sql.toggled.connect(self.sql.setVisible)
         line = QHBoxLayout()
         line.setSpacing(SPACE)
-        for widget in (self._search, self._bulk, undo, redo):
+        for widget in (self._search, self._bulk, self._undo, self._redo):
             line.addWidget(widget)
+        self._name_undo()
         line.addStretch(1)
         line.addWidget(self._counts)
         line.addWidget(self._show_sql)
         return line
 
-    def _tool(self, action: QAction, icon_name: str, keys: str) -> Button:
+    def _make_undo(self, icon_name: str) -> Button:
+        stack = self.session.undo_stack
         button = Button(weight=Weight.QUIET, icon_name=icon_name)
-
-        def mirror() -> None:
-            button.setEnabled(action.isEnabled())
-            button.setAccessibleName(action.text())
-            button.setToolTip(f"{action.text()} ({keys})")
-
-        button.clicked.connect(action.trigger)
-        action.changed.connect(mirror)
-        mirror()
+        undo = icon_name == "undo"
+        button.setEnabled(stack.canUndo() if undo else stack.canRedo())
+        button.clicked.connect(stack.undo if undo else stack.redo)
+        (stack.canUndoChanged if undo else stack.canRedoChanged).connect(button.setEnabled)
+        stack.indexChanged.connect(self._name_undo)
         return button
+
+    def _name_undo(self) -> None:
+        stack = self.session.undo_stack
+        for button, words, step, keys in (
+            (self._undo, self.tr("Undo"), stack.undoText(), "Ctrl+Z"),
+            (self._redo, self.tr("Redo"), stack.redoText(), "Ctrl+Y"),
+        ):
+            name = f"{words} “{step}”" if step else words
+            button.setAccessibleName(name)
+            button.setToolTip(f"{name} ({keys})")
 
     def _make_menu(self, parent: QWidget) -> QMenu:
         menu = QMenu(parent)

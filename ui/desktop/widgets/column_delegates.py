@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import QAbstractItemModel, QModelIndex, QPersistentModelIndex, QRectF, Qt
 from PySide6.QtGui import QPainter
-from PySide6.QtWidgets import QComboBox, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
+from PySide6.QtWidgets import QComboBox, QStyle, QStyleOptionViewItem, QWidget
 
 from crosslens.relational import ColumnProfile
 from crosslens.schema import Field, FieldKind, FieldRole
@@ -64,7 +64,7 @@ class ChoiceDelegate(PaddedDelegate):
         self.closeEditor.emit(box)
 
 
-class DistributionDelegate(QStyledItemDelegate):
+class DistributionDelegate(PaddedDelegate):
     """Bars: a histogram of numbers and times, or the shares of the most frequent values."""
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:

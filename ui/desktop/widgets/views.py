@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QPersistentModelIndex, QRect, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent
+from PySide6.QtGui import QPainter, QPaintEvent, QPalette
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
@@ -81,7 +81,15 @@ class FlatHeader(QHeaderView):
 
 
 class PaddedDelegate(QStyledItemDelegate):
-    """Cells with the padding of the heads."""
+    """Cells with the padding of the heads; selected ones on a soft background that leaves text its colour."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
+        """Soften the colours of the selection."""
+        super().initStyleOption(option, index)
+        tones = colours(option.palette)
+        ink = option.palette.color(QPalette.ColorRole.Text)
+        option.palette.setColor(QPalette.ColorRole.Highlight, tones.accent_soft)
+        option.palette.setColor(QPalette.ColorRole.HighlightedText, ink)
 
     def paint(self, painter: QPainter, option: QStyleOptionViewItem, index: Index) -> None:
         """Paint the background over the whole cell, the content with a distance from its sides."""

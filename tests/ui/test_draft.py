@@ -1,0 +1,202 @@
+"""The rules of the preparation, as values."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from core.commands import Finding, Preparation
+from core.recipe import SplitMethod, SplitSpec
+from crosslens.relational import JoinFacts, JoinProposal, QuerySpec
+from crosslens.schema import FieldKind, FieldRole, FieldSchema
+from ui.desktop.draft import (
+    Draft,
+    can_train,
+    findings,
+    from_proposal,
+    from_recipe,
+    rename,
+    set_kind,
+    set_role,
+    set_split,
+    set_time,
+    set_used,
+    with_join,
+    with_measured,
+    with_proposal,
+)
+
+from .shop import BRAND, CLICKED, CONNECTION, FIELDS, IMPRESSIONS, ITEM, PREPARATION, PROPOSAL, ref
+
+ITEM_ID, TIME, PRICE, BRAND_NAME, CLICKS = (
+    ref(name) for name in ("impressions.item_id", "impressions.shown_at", "items.price", "brands.name", "clicks")
+)
+
+
+def shop() -> Draft:
+    return with_measured(from_proposal(CONNECTION, PROPOSAL), PREPARATION)
+
+
+def role(draft: Draft, name: str) -> FieldRole:
+    return draft.fields.field(name).role
+
+
+def test_the_first_timestamp_orders_the_rows_and_makes_the_split_one_by_time() -> None:
+    draft = shop()
+    assert draft.query.time == TIME
+    assert draft.split.method is SplitMethod.TIME
+
+
+def test_a_former_label_is_ignored_and_not_a_feature() -> None:
+    draft = set_role(shop(), [BRAND_NAME], FieldRole.CLICK)
+    assert role(draft, "brands.name") is FieldRole.CLICK
+    assert role(draft, "clicks") is FieldRole.IGNORE
+
+
+def test_of_several_columns_only_the_first_becomes_the_user() -> None:
+    draft = set_role(shop(), [BRAND_NAME, PRICE], FieldRole.USER)
+    assert [field.name for field in draft.fields.with_role(FieldRole.USER)] == ["items.price"]
+
+
+def test_several_columns_become_features_at_once() -> None:
+    draft = set_role(shop(), [TIME, ITEM_ID], FieldRole.FEATURE)
+    assert role(draft, "shown_at") is role(draft, "item_id") is FieldRole.FEATURE
+
+
+def test_a_choice_takes_the_reason_away_and_no_choice_keeps_it() -> None:
+    draft = set_role(shop(), [PRICE, BRAND_NAME], FieldRole.FEATURE)
+    assert draft == shop()
+    assert set_kind(draft, [PRICE], FieldKind.CATEGORICAL).fields.field("items.price").reason == ""
+
+
+def test_unticking_ignores_and_ticking_makes_a_feature_but_labels_stay() -> None:
+    draft = set_used(shop(), [PRICE, CLICKS], True)
+    assert draft == shop()
+    draft = set_used(draft, [PRICE], False)
+    assert role(draft, "items.price") is FieldRole.IGNORE
+    assert role(set_used(draft, [PRICE], True), "items.price") is FieldRole.FEATURE
+
+
+def test_when_the_time_column_is_read_as_something_else_the_split_becomes_random() -> None:
+    draft = set_kind(shop(), [TIME], FieldKind.CATEGORICAL)
+    assert draft.query.time is None
+    assert draft.split.method is SplitMethod.RANDOM
+
+
+def test_without_a_time_column_there_is_no_split_by_time() -> None:
+    assert set_time(shop(), None).split.method is SplitMethod.RANDOM
+
+
+@pytest.mark.parametrize(
+    ("name", "taken", "joins"),
+    [
+        ("items", False, ["clicks"]),
+        ("brands", False, ["items", "clicks"]),
+        ("clicks", False, ["items", "brands"]),
+        ("clicks", True, ["items", "brands", "clicks"]),
+    ],
+)
+def test_leaving_a_join_out_takes_those_along_that_need_it(name: str, taken: bool, joins: list[str]) -> None:
+    query = with_join(shop(), name, taken)
+    assert [join.name for join in query.joins] == joins
+    assert query.columns == ()
+
+
+def test_taking_a_join_takes_those_it_needs() -> None:
+    draft = replace(shop(), query=replace(PROPOSAL.query, joins=()))
+    assert [join.name for join in with_join(draft, "brands", True).joins] == ["items", "brands"]
+
+
+def test_a_time_column_goes_with_its_join() -> None:
+    draft = set_time(shop(), PRICE)
+    assert with_join(draft, "items", False).time is None
+    assert with_join(draft, "clicks", False).time == PRICE
+
+
+def test_a_look_at_more_columns_keeps_what_the_user_chose() -> None:
+    draft = rename(set_role(shop(), [PRICE], FieldRole.IGNORE), BRAND_NAME, "brand")
+    again = with_measured(draft, PREPARATION)
+    assert role(again, "items.price") is FieldRole.IGNORE
+    assert again.fields.field("brand").column == BRAND_NAME
+
+
+def test_a_new_column_does_not_take_the_label_away() -> None:
+    labelled = set_role(shop(), [BRAND_NAME], FieldRole.CLICK)
+    without = replace(labelled, fields=FieldSchema(tuple(f for f in labelled.fields if f.column != CLICKS)))
+    again = with_measured(without, PREPARATION)
+    assert again.label is not None
+    assert again.label.column == BRAND_NAME
+    assert role(again, "clicks") is FieldRole.IGNORE
+
+
+def test_names_that_meet_are_numbered() -> None:
+    draft = rename(shop(), PRICE, "brands.name 2")
+    draft = replace(draft, fields=FieldSchema(tuple(f for f in draft.fields if f.column != BRAND_NAME)))
+    suggested = tuple(replace(f, name="items.price") if f.column == BRAND_NAME else f for f in FIELDS)
+    names = [f.name for f in with_measured(draft, replace(PREPARATION, fields=FieldSchema(suggested))).fields]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("name", ["", "  ", "clicks"])
+def test_a_name_that_is_empty_or_taken_changes_nothing(name: str) -> None:
+    assert rename(shop(), PRICE, name) == shop()
+
+
+def test_without_a_label_training_is_stopped_with_a_sentence() -> None:
+    draft = set_role(shop(), [CLICKS], FieldRole.IGNORE)
+    assert not can_train(draft)
+    assert findings(draft)[0].severity == "stop"
+    assert can_train(shop())
+
+
+def test_a_split_by_user_needs_a_user() -> None:
+    draft = set_split(shop(), SplitSpec(SplitMethod.USER))
+    assert not can_train(draft)
+    assert can_train(set_role(draft, [ITEM_ID], FieldRole.USER))
+
+
+def test_a_warning_about_an_ignored_column_is_settled() -> None:
+    assert [finding.severity for finding in findings(shop())] == ["warn"]
+    assert findings(set_used(shop(), [PRICE], False)) == ()
+
+
+def test_what_was_never_looked_at_cannot_be_trained() -> None:
+    assert not can_train(from_recipe(shop().recipe()))
+    assert not can_train(None)
+
+
+def test_a_draft_survives_the_way_through_its_recipe() -> None:
+    draft = set_split(rename(shop(), PRICE, "price"), SplitSpec(SplitMethod.RANDOM, 0.15, 0.25, 3))
+    back = with_measured(from_recipe(draft.recipe()), PREPARATION)
+    assert (back.query, back.fields, back.split) == (draft.query, draft.fields, draft.split)
+
+
+def test_a_recipe_never_holds_a_secret() -> None:
+    draft = replace(shop(), source=replace(CONNECTION, secret="s3cret"))
+    assert draft.recipe().source.secret is None
+
+
+def test_a_proposed_join_takes_the_name_the_query_gave_it() -> None:
+    item = replace(ITEM, name="thing")
+    brand = replace(BRAND, name="maker", on=((ref("thing.brand_id"), "id"),))
+    draft = replace(shop(), query=QuerySpec(IMPRESSIONS, (), (item, brand)), proposals=(), facts=())
+    offered = with_proposal(draft, PROPOSAL)
+    assert [proposal.join.name for proposal in offered.joins] == ["thing", "maker", "clicks"]
+    assert isinstance(offered.fact("maker"), JoinFacts)
+
+
+def test_a_join_no_key_suggests_is_still_offered() -> None:
+    draft = replace(shop(), proposals=(JoinProposal(ITEM, "key"),))
+    assert [proposal.join for proposal in draft.joins] == [ITEM, BRAND, CLICKED]
+
+
+def test_findings_that_stop_come_first() -> None:
+    found = (Finding("note", "n"), Finding("warn", "w"), Finding("stop", "s"))
+    assert [finding.message for finding in findings(replace(shop(), found=found))] == ["s", "w", "n"]
+
+
+def test_measuring_brings_rows_profiles_and_sql() -> None:
+    draft = shop()
+    assert isinstance(PREPARATION, Preparation)
+    assert (draft.rows, draft.sql, len(draft.profiles)) == (1200, "SELECT 1", 6)
