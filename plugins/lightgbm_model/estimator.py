@@ -28,6 +28,8 @@ from .training_state import TrainingState, latest_checkpoint, save_checkpoint
 REPORT_SECONDS = 0.1
 CHECKPOINT_TREES = 25
 CHECKPOINT_SECONDS = 10.0
+TRAINING_LOSS_SHARE = 0.02
+"""LightGBM sorts all training rows to tell their loss (it measures AUC too): at most this share of the time."""
 _VALIDATION = "validation"
 
 
@@ -123,6 +125,7 @@ class _Watch:
     started: float = field(init=False)
     reported: float = field(init=False, default=float("-inf"))
     checkpointed: float = field(init=False)
+    measuring: float = field(init=False, default=0.0)
     has_auc: bool = field(init=False)
 
     def __post_init__(self) -> None:
@@ -159,7 +162,6 @@ class _Watch:
             return
         self.reported = now
         metrics = {"loss": measured["binary_logloss"]} | ({"auc": measured["auc"]} if self.has_auc else {})
-        training = {metric: float(value) for _, metric, value, *_ in booster.eval_train()}
         grown = self.state.trees - self.trees_at_start
         self.context.progress(
             FitProgress(
@@ -168,11 +170,18 @@ class _Watch:
                 step=self.state.trees,
                 steps=self.parameters.num_trees,
                 rows_per_second=grown * len(self.data.train) / max(now - self.started, 1e-9),
-                loss=training["binary_logloss"],
+                loss=self._training_loss(booster, now, ending),
                 metrics=metrics,
                 best_epoch=self.state.best_trees,
             )
         )
+
+    def _training_loss(self, booster: lgb.Booster, now: float, ending: bool) -> float | None:
+        if not ending and self.measuring > TRAINING_LOSS_SHARE * (now - self.started):
+            return None
+        training = {metric: float(value) for _, metric, value, *_ in booster.eval_train()}
+        self.measuring += time.monotonic() - now
+        return training["binary_logloss"]
 
     def _checkpoint(self, booster: lgb.Booster, stopping: bool) -> None:
         now = time.monotonic()
