@@ -390,7 +390,8 @@ def _shrunk_means(values: Float64Array, groups: Int64Array) -> Float64Array:
     between = max(0.0, (spread - within) / ((rows - float(sizes @ sizes) / rows) / (used - 1)))
     if between == 0.0:
         return np.zeros_like(values)
-    return np.asarray((means * sizes * between / (sizes * between + within))[groups])
+    kept = sizes[groups] * between
+    return np.asarray(means[groups] * kept / (kept + within))
 
 
 def _mean_square(noisy: _Noisy) -> Float64Array:

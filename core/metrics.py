@@ -29,9 +29,9 @@ FEW_LABELS = 50
 SUSPICIOUS_AUC = 0.98
 _FEWEST_TAKEN = 10
 """Precision of fewer top rows than this is chance: the drawn curve starts here."""
-_MOST_UNITS = 100_000
+_MOST_UNITS = 20_000
 """More rows than this are resampled in random groups: the same variance, fewer draws."""
-_CHUNK = 2_000_000
+_CHUNK = 1_000_000
 
 
 def evaluate(
@@ -114,7 +114,7 @@ def compare_log_loss(
     if len(a.labels) < 2:
         raise DataError("Log loss cannot be compared on fewer than two rows.", do="Compare on more rows.")
     order_a, order_b = np.argsort(a.order), np.argsort(b.order)
-    losses_a, losses_b = log_losses(a.labels, a.logits)[order_a], log_losses(b.labels, b.logits)[order_b]
+    losses_a, losses_b = a.losses[order_a], b.losses[order_b]
     weight = a.weights[order_a] / a.weights.sum()
     mean_a, mean_b = float(weight @ losses_a), float(weight @ losses_b)
     influence = weight * (losses_a - losses_b - (mean_a - mean_b))
@@ -138,7 +138,7 @@ def wilson(successes: float, trials: float) -> tuple[float, float]:
 
 def resample(units: int, *, seed: int, resamples: int = RESAMPLES) -> Float64Array:
     """Return how often each of `units` occurs in each Poisson resample, (resamples, units), scaled to mean 1."""
-    counts = np.random.default_rng(seed).poisson(1.0, (resamples, units)).astype(np.float64)
+    counts = _draws(resamples, units, np.random.default_rng(seed)).astype(np.float64)
     return np.asarray(counts / np.maximum(counts.mean(axis=1, keepdims=True), 1.0 / max(units, 1)))
 
 
@@ -149,6 +149,7 @@ class _Rows:
     labels: Float64Array
     logits: Float64Array
     probabilities: Float64Array
+    losses: Float64Array
     weights: Float64Array
     clusters: Int64Array | None
     order: Int64Array
@@ -165,7 +166,7 @@ def _rows(labels: ArrayLike, logits: ArrayLike, weights: ArrayLike | None, clust
     ends = np.flatnonzero(np.append(f[1:] != f[:-1], True)) if len(f) else np.zeros(0, np.int64)
     small = np.exp(-np.abs(f))
     probabilities = np.where(f >= 0, 1.0, small) / (1.0 + small)
-    return _Rows(y, f, probabilities, w, None if groups is None else groups[order], order, ends)
+    return _Rows(y, f, probabilities, log_losses(y, f), w, None if groups is None else groups[order], order, ends)
 
 
 def _check(y: Float64Array, f: Float64Array, w: Float64Array, groups: Int64Array | None) -> None:
@@ -250,7 +251,7 @@ def _averages(rows: _Rows, weights: Float64Array, starts: Int64Array) -> dict[st
     total = weights.sum(axis=1)
     hits = weights @ rows.labels
     with np.errstate(divide="ignore", invalid="ignore"):
-        loss = weights @ log_losses(rows.labels, rows.logits) / total
+        loss = weights @ rows.losses / total
         rate = hits / total
         entropy = -(rate * np.log(rate) + (1 - rate) * np.log1p(-rate))
         gaps = np.add.reduceat(weights * (rows.probabilities - rows.labels), starts, axis=1)
@@ -264,11 +265,15 @@ def _averages(rows: _Rows, weights: Float64Array, starts: Int64Array) -> dict[st
 
 
 def _average_precision(rows: _Rows, weights: Float64Array) -> Float64Array:
-    found = np.cumsum(weights * rows.labels, axis=1)[:, rows.ends]
-    taken = np.cumsum(weights, axis=1)[:, rows.ends]
-    steps = np.diff(found, axis=1, prepend=0.0)
-    precision = np.where(taken > 0, found / np.where(taken > 0, taken, 1.0), 0.0)
-    return np.asarray((steps * precision).sum(axis=1) / found[:, -1])
+    """Return the mean, over positives, of the precision among the rows predicted at least as high, (R,)."""
+    found = np.cumsum(weights * rows.labels, axis=1)
+    precision = np.cumsum(weights, axis=1)
+    if len(rows.ends) < len(rows.labels):
+        found, precision = found[:, rows.ends], precision[:, rows.ends]
+    np.divide(found, precision, out=precision, where=precision > 0)
+    total = found[:, -1].copy()
+    found[:, 1:] -= found[:, :-1].copy()
+    return np.asarray(np.einsum("ij,ij->i", found, precision) / total)
 
 
 def _resampled_weights(rows: _Rows, seed: int) -> Iterator[Float64Array]:
@@ -276,13 +281,26 @@ def _resampled_weights(rows: _Rows, seed: int) -> Iterator[Float64Array]:
     count = len(rows.labels)
     rng = np.random.default_rng(seed)
     units = rows.clusters
-    if units is None:
-        units = np.arange(count) if count <= _MOST_UNITS else rng.permutation(count) % _MOST_UNITS
+    if units is None and count > _MOST_UNITS:
+        units = rng.permutation(count) % _MOST_UNITS
     step = max(1, _CHUNK // count)
     for start in range(0, RESAMPLES, step):
-        draws = rng.poisson(1.0, (min(step, RESAMPLES - start), int(units.max()) + 1))
-        weights = draws[:, units] * rows.weights
+        draws = _draws(min(step, RESAMPLES - start), count if units is None else int(units.max()) + 1, rng)
+        weights = (draws if units is None else draws[:, units]) * rows.weights
         yield weights[weights.sum(axis=1) > 0]
+
+
+def _draws(resamples: int, units: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return how often each unit occurs in each resample: Poisson with mean 1, by a table that is fast to look up."""
+    return _POISSON[rng.integers(0, len(_POISSON), (resamples, units), dtype=np.uint16)]
+
+
+def _poisson_table(size: int = 65_536) -> NDArray[np.uint8]:
+    reached = np.cumsum([math.exp(-1.0) / math.factorial(count) for count in range(20)])
+    return np.searchsorted(reached, (np.arange(size) + 0.5) / size).astype(np.uint8)
+
+
+_POISSON = _poisson_table()
 
 
 def _percentiles(name: str, value: float, draws: Float64Array) -> tuple[float, float]:

@@ -169,7 +169,7 @@ def pair_heat_map(pairs: PairInteractions) -> HeatMap:
 
 def _method(method: str, meaning: str, rows: int) -> str:
     parts = (method.rstrip("."), meaning.rstrip("."), counted(rows, "row"))
-    return " ".join(f"{part}." for part in parts if part)
+    return " ".join(f"{part[0].upper()}{part[1:]}." for part in parts if part)
 
 
 def evidence_table(evidence: InteractionEvidence, *, limit: int | None = None) -> Table:

@@ -58,8 +58,9 @@ def build_report(inputs: ReportInputs) -> ReportDocument:
     unknown = [name for name in inputs.sections if name not in SECTIONS]
     if unknown or not inputs.runs:
         raise ValueError(f"unknown sections: {unknown}" if unknown else "a report needs at least one run")
-    runs = inputs.named_runs()
-    best = max(runs, key=lambda name: runs[name].validation_auc())
+    named = inputs.named_runs()
+    runs = {name: named[name] for name in sorted(named, key=lambda name: -named[name].validation_auc())}
+    best = next(iter(runs))
     story = _Story(inputs.notes, runs, best, compared(runs), recipe_from_toml(runs[best].recipe))
     wanted = inputs.sections or tuple(SECTIONS)
     blocks = [block for name, section in SECTIONS.items() if name in wanted for block in section(story)]
@@ -69,7 +70,7 @@ def build_report(inputs: ReportInputs) -> ReportDocument:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Story:
-    """What the sections tell from. `best` is the model that the validation rows chose."""
+    """What the sections tell from. The validation rows order `runs` and choose `best`, the first."""
 
     notes: str
     runs: Mapping[str, RunInputs]

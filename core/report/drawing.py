@@ -106,7 +106,7 @@ def _heat_cell(
     canvas.rect(x, y, width, height, fill=colour, fill_opacity=strength * (0.6 if greyed else 1.0), rx=2)
     canvas.tip(_heat_tip(picture, at, value, greyed=greyed))
     if width >= 30.0 and height >= 16.0:
-        colour = canvas.palette.on_colour if strength > 0.55 and not greyed else canvas.palette.text
+        colour = canvas.palette.on_colour if strength > 0.6 and not greyed else canvas.palette.text
         text = _cell_text(value, picture, largest)
         canvas.text(
             x + width / 2, y + height / 2 + 4.0, text, size=SMALL, anchor="middle", room=width,
@@ -161,7 +161,7 @@ def _heat_legend(canvas: Canvas, picture: HeatMap, x: float, top: float, largest
 def _bars(canvas: Canvas, picture: BarList, top: float) -> float:
     palette = canvas.palette
     names = min(max((text_width(label) for label in picture.labels), default=0.0), 0.34 * canvas.width)
-    texts = [format_with_unit(value, "%" if picture.unit == "%" else "") for value in picture.values]
+    texts = _bar_texts(picture)
     left = names + _GAP
     right = canvas.width - max((text_width(text, SMALL) for text in texts), default=0.0) - 2 * _GAP
     low = min([0.0, *picture.values, *picture.low])
@@ -183,6 +183,14 @@ def _bars(canvas: Canvas, picture: BarList, top: float) -> float:
     bottom = top + _ROW * len(picture.labels)
     canvas.line(zero, top, zero, bottom, colour=palette.line)
     return bottom
+
+
+def _bar_texts(picture: BarList) -> list[str]:
+    """Return the numbers beside the bars, all with the decimals of the longest."""
+    if picture.unit == "%":
+        return [format_with_unit(value, "%") for value in picture.values]
+    decimals = decimals_of(max((abs(value) for value in picture.values), default=0.0))
+    return [format_number(value, decimals) for value in picture.values]
 
 
 def _whisker(canvas: Canvas, low: float, high: float, y: float) -> None:
@@ -281,13 +289,20 @@ def _table(canvas: Canvas, picture: Table, top: float) -> float:
         [format_cell(cell, column) for cell, column in zip(row, picture.columns, strict=True)] for row in picture.rows
     ]
     wanted = [max(text_width(line[place], FONT) for line in [heads, *texts]) + 2 * _GAP for place in range(len(heads))]
-    shrink = min(1.0, canvas.width / (sum(wanted) or 1.0))
-    widths = [width * shrink for width in wanted]
+    widths = _fitted(wanted, canvas.width)
     for number, line in enumerate([heads, *texts]):
         greyed = number > 0 and bool(picture.greyed) and picture.greyed[number - 1]
         _table_line(canvas, picture, line, widths, top + 20.0 * number, muted=greyed or number == 0)
     canvas.line(0.0, top + 20.0, sum(widths), top + 20.0, colour=canvas.palette.line)
     return top + 20.0 * (len(texts) + 1) + 4.0
+
+
+def _fitted(widths: list[float], room: float) -> list[float]:
+    """Return widths that fit into `room`: the widest columns give way, narrow ones keep what they need."""
+    fitted: dict[int, float] = {}
+    for done, place in enumerate(sorted(range(len(widths)), key=widths.__getitem__)):
+        fitted[place] = min(widths[place], (room - sum(fitted.values())) / (len(widths) - done))
+    return [fitted[place] for place in range(len(widths))]
 
 
 def _table_line(

@@ -87,9 +87,9 @@ def _range(values: list[float]) -> tuple[float, float]:
     return (low if low in (0.0, 1.0) else low - air), (high if high in (0.0, 1.0) else high + air)
 
 
-def _ticks(low: float, high: float, count: int = 5) -> list[tuple[float, str]]:
-    """Return round numbers with their text, all with as few decimals as tell them apart."""
-    values = ticks(low, high, count)
+def _ticks(low: float, high: float, count: int = 5, *, whole: bool = False) -> list[tuple[float, str]]:
+    """Return round numbers with their text, all with as few decimals as tell them apart; whole ones where asked."""
+    values = [value for value in ticks(low, high, count) if not whole or value == round(value)]
     decimals = next((few for few in range(6) if all(abs(value - round(value, few)) < 1e-9 for value in values)), 6)
     return [(value, format_number(value, decimals)) for value in values]
 
@@ -100,7 +100,8 @@ def _grid(canvas: Canvas, picture: LineChart, axes: _Axes) -> None:
         y = axes.y(value)
         canvas.line(axes.left, y, axes.right, y, colour=palette.line, stroke_width=1)
         canvas.text(axes.left - 6.0, y + 4.0, text, size=SMALL, anchor="end", colour=palette.muted)
-    for value, text in _ticks(axes.x_low, axes.x_high, 6):
+    whole = all(x == round(x) for series in picture.series for x in series.x) and axes.x_high - axes.x_low > 1.5
+    for value, text in _ticks(axes.x_low, axes.x_high, 6, whole=whole):
         x = axes.x(value)
         canvas.line(x, axes.bottom, x, axes.bottom + 4.0, colour=palette.grey, stroke_width=1)
         canvas.text(x, axes.bottom + 17.0, text, size=SMALL, anchor="middle", colour=palette.muted)
