@@ -78,7 +78,7 @@ class SqlSource:
 
     def tables(self) -> tuple[TableInfo, ...]:
         """Return every table and view; SourceError if there are none."""
-        tables = tuple(self._known().values())
+        tables = self._session.with_row_counts(tuple(self._known().values()))
         if not tables:
             raise SourceError(
                 f"{self._session.name} has no tables.",

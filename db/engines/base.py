@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
@@ -33,7 +33,10 @@ class Session(Protocol):
         """Return the SQLAlchemy dialect statements are rendered with."""
 
     def tables(self) -> tuple[TableInfo, ...]:
-        """Reflect every table and view."""
+        """Reflect every table and view, without counting."""
+
+    def with_row_counts(self, tables: Sequence[TableInfo]) -> tuple[TableInfo, ...]:
+        """Return the tables with their number of rows, exact where that is quick, estimated where it is not."""
 
     def row_id(self, table: TableInfo) -> str | None:
         """Return the hidden column that numbers the rows of `table`, if the engine has one."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -87,6 +87,7 @@ def guarded_connection(path: Path, *, immutable: bool = False) -> sqlite3.Connec
     )
     try:
         connection.execute("PRAGMA query_only=1")
+        # trusted_schema stays on: without it SQLite 3.40 refuses even json_extract inside views.
         connection.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
         connection.set_authorizer(_authorise)
         connection.execute("PRAGMA schema_version").fetchone()  # the first read: is this a database at all?
@@ -249,8 +250,12 @@ class SqliteSession:
         rows = self._fetch(*self._render(listed.order_by(master.c.name)))
         hidden = self._shadow_tables()
         bare = [self._reflect(name, kind == "view") for name, kind in rows if name not in hidden]
+        return tuple(_with_targets(table, bare) for table in bare)
+
+    def with_row_counts(self, tables: Sequence[TableInfo]) -> tuple[TableInfo, ...]:
+        """Count small tables; estimate large ones by what ANALYZE found, or by their highest row number."""
         statistics = self._statistics()
-        return tuple(self._with_rows(_with_targets(table, bare), statistics) for table in bare)
+        return tuple(self._with_rows(table, statistics) for table in tables)
 
     def row_id(self, table: TableInfo) -> str | None:
         """Return rowid or one of its other names, whichever no column hides; None for views and WITHOUT ROWID."""

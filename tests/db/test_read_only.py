@@ -6,8 +6,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 
-from crosslens.errors import QueryError, Stopped
+import db.engines.sqlite as sqlite_engine
+from crosslens.errors import QueryError, SourceError, Stopped
 from db.engines.sqlite import SqliteSession, database_uri, guarded_connection
 
 from .helpers import make_database
@@ -85,7 +87,7 @@ def test_a_database_in_write_ahead_mode_shows_what_was_committed_last(tmp_path: 
         writer.execute("INSERT INTO t VALUES (1)")
         writer.commit()
         session = SqliteSession(str(path))
-        assert session.tables()[0].rows == 1
+        assert session.with_row_counts(session.tables())[0].rows == 1
         before = session.identity()
         writer.execute("INSERT INTO t VALUES (2)")
         writer.commit()
@@ -100,12 +102,27 @@ def test_an_immutable_uri_reads_a_write_ahead_database_without_files_beside_it(t
         assert [file.name for file in tmp_path.iterdir()] == ["t.db"]
 
 
+def test_a_write_ahead_database_in_a_folder_nobody_can_write_is_read_as_it_is(tmp_path: Path, monkeypatch) -> None:
+    def guarded(path: Path, *, immutable: bool = False) -> sqlite3.Connection:
+        if not immutable:  # what SQLite says where it cannot make its index file; as root no folder is read-only
+            error = sqlite3.OperationalError("unable to open database file")
+            error.sqlite_errorname = "SQLITE_CANTOPEN"
+            raise error
+        return guarded_connection(path, immutable=True)
+
+    monkeypatch.setattr(sqlite_engine, "guarded_connection", guarded)
+    path = make_database(tmp_path / "t.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x)")
+    session = SqliteSession(str(path))
+    assert [table.ref.name for table in session.tables()] == ["t"]
+    session.close()
+    with pytest.raises(SourceError, match="could not be opened"):  # other databases need no such file
+        SqliteSession(str(make_database(tmp_path / "u.db", "CREATE TABLE u(x)")))
+
+
 ENDLESS = "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
 
 
 def _count_endless(session: SqliteSession) -> None:
-    import sqlalchemy as sa
-
     session.fetch(sa.select(sa.func.count()).select_from(sa.table("endless")))
 
 
