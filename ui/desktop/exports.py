@@ -20,6 +20,10 @@ SHARPNESS = 2.0
 """How many pixels a saved picture has for each pixel on screen."""
 
 
+SVG_WIDTH = 720.0
+"""Width of a saved SVG picture, in pixels."""
+
+
 def filters() -> dict[str, str]:
     """Return the file dialog's line for each kind of file."""
     return {
@@ -81,11 +85,11 @@ def write_image(path: Path, image: QImage) -> None:
     replace_file(path, write)
 
 
-def svg_text(picture: Picture) -> str:
-    """Return the picture as an SVG file, in the light colours of the report."""
-    from core.report import svg  # Jinja2 and friends are not needed before the first export
+def svg_text(picture: Picture, width: float = SVG_WIDTH) -> str:
+    """Return the picture as an SVG file `width` pixels wide, in the light colours of the report."""
+    from core.report import svg  # not needed before the first export
 
-    return svg(picture)
+    return svg(picture, width=width)
 
 
 def csv_text(table: Table) -> str:

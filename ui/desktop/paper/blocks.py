@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtSvg import QSvgRenderer
 
-from core.display import Picture, Table
+from core.display import LineChart, Picture, Table
 from core.report.document import Block, Callout, Code, Heading, Paragraph, PictureBlock
 
 from ..palette import LIGHT, mix
@@ -20,10 +22,35 @@ from .type import BODY, CAPTION, CODE, HEADINGS, POINT, SMALL, Style, TextLines
 
 _PIXEL = 0.75 * POINT
 _TALLEST_SHARE = 0.8
+_BETWEEN = 16 * POINT
+_LONE_SHARE = 0.7
 
 
-def block_pieces(block: Block, width: float, height: float, svg: Callable[[Picture], str]) -> list[Piece]:
-    """Return the pieces of a block for a page of the given width and height, in units."""
+class Svg(Protocol):
+    """Draws a picture as SVG of a given width in pixels."""
+
+    def __call__(self, picture: Picture, width: float) -> str:
+        """Return the SVG document."""
+
+
+def document_pieces(blocks: Sequence[Block], width: float, height: float, svg: Svg) -> list[Piece]:
+    """Return the pieces of all blocks for a page of the given width and height, in units.
+
+    Line charts that follow each other stand side by side, two in a row.
+    """
+    pieces: list[Piece] = []
+    for is_chart, group in itertools.groupby(blocks, _is_line_chart):
+        members = list(group)
+        if is_chart:
+            pictures = [picture_of(block) for block in members if isinstance(block, PictureBlock)]
+            pieces += [_figures(pair, width, height, svg) for pair in batched(pictures, 2)]
+        else:
+            pieces += [piece for block in members for piece in block_pieces(block, width, height, svg)]
+    return pieces
+
+
+def block_pieces(block: Block, width: float, height: float, svg: Svg) -> list[Piece]:
+    """Return the pieces of one block."""
     if isinstance(block, Heading):
         return _heading(block, width)
     if isinstance(block, Paragraph):
@@ -32,7 +59,12 @@ def block_pieces(block: Block, width: float, height: float, svg: Callable[[Pictu
         return _callout(block, width)
     if isinstance(block, Code):
         return _code(block, width)
-    return _picture(block, width, height, svg)
+    picture = picture_of(block)
+    return _table(picture, width) if isinstance(picture, Table) else [_figures((picture,), width, height, svg)]
+
+
+def _is_line_chart(block: Block) -> bool:
+    return isinstance(block, PictureBlock) and block.lines is not None
 
 
 def text_pieces(
@@ -96,13 +128,6 @@ def picture_of(block: PictureBlock) -> Picture:
     return next(picture for picture in pictures if picture is not None)
 
 
-def _picture(block: PictureBlock, width: float, height: float, svg: Callable[[Picture], str]) -> list[Piece]:
-    picture = picture_of(block)
-    if isinstance(picture, Table):
-        return _table(picture, width)
-    return [_figure(svg(picture), width, height)]
-
-
 def _table(table: Table, width: float) -> list[Piece]:
     title = text_pieces(table.title, CAPTION, width, space=12 * POINT, keep=True) if table.title else []
     rows = table_pieces(table, width)
@@ -112,16 +137,38 @@ def _table(table: Table, width: float) -> list[Piece]:
     return [*title, *rows[:-1], replace(rows[-1], keep=True), *note]
 
 
-def _figure(source: str, width: float, height: float) -> Piece:
-    renderer = QSvgRenderer(QByteArray(source.encode()))
-    renderer.setAspectRatioMode(Qt.AspectRatioMode.KeepAspectRatio)
-    size = renderer.defaultSize()
-    if not renderer.isValid() or size.isEmpty():
-        raise ValueError("the picture is not an SVG image")
-    scale = min(_PIXEL, width / size.width(), _TALLEST_SHARE * height / size.height())
-    drawn = (size.width() * scale, size.height() * scale)
+def _figures(pictures: Sequence[Picture], width: float, height: float, svg: Svg) -> Piece:
+    """Return pictures side by side as one piece, each in its share of the width; a lone line chart needs not all."""
+    share = (width - (len(pictures) - 1) * _BETWEEN) / len(pictures)
+    if len(pictures) == 1 and isinstance(pictures[0], LineChart):
+        share = _LONE_SHARE * width
+    figures = [_Figure(svg(picture, width=share / _PIXEL), share, height) for picture in pictures]
 
     def draw(painter: QPainter, x: float, y: float) -> None:
-        renderer.render(painter, QRectF(x, y, *drawn))
+        for number, figure in enumerate(figures):
+            figure.draw(painter, x + number * (share + _BETWEEN), y)
 
-    return Piece(drawn[1], draw, space=10 * POINT)
+    return Piece(max(figure.height for figure in figures), draw, space=12 * POINT)
+
+
+class _Figure:
+    """A picture at its size on paper. The renderer is made when it is painted: pages may be set on another thread."""
+
+    def __init__(self, source: str, width: float, height: float) -> None:
+        self._source = QByteArray(source.encode())
+        renderer = QSvgRenderer(self._source)
+        size = renderer.defaultSize()
+        if not renderer.isValid() or size.isEmpty():
+            raise ValueError("the picture is not an SVG image")
+        scale = min(_PIXEL, width / size.width(), _TALLEST_SHARE * height / size.height())
+        self._width, self.height = size.width() * scale, size.height() * scale
+
+    def draw(self, painter: QPainter, x: float, y: float) -> None:
+        renderer = QSvgRenderer(self._source)
+        renderer.setAspectRatioMode(Qt.AspectRatioMode.KeepAspectRatio)
+        renderer.render(painter, QRectF(x, y, self._width, self.height))
+
+
+def batched(items: Sequence[Picture], size: int) -> Iterator[Sequence[Picture]]:
+    """Return the items in groups of `size`, the last one possibly smaller."""
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from PySide6.QtCore import QCoreApplication, QPointF, QRectF, QSizeF
 from PySide6.QtGui import QPageSize, QPainter, QPen
 
-from core.display import Picture
 from core.report.document import ReportDocument
 
 from ..palette import LIGHT
-from .blocks import block_pieces, text_pieces
+from .blocks import Svg, document_pieces, text_pieces
 from .flow import Piece, Placed, paginate
 from .type import POINT, RESOLUTION, SMALL, SUBTITLE, TITLE, Style, TextLines
 
@@ -61,12 +58,10 @@ def content_height() -> float:
     return PaperPages.size().height() - 2 * MARGIN - 6 * POINT
 
 
-def typeset(document: ReportDocument, svg: Callable[[Picture], str]) -> PaperPages:
+def typeset(document: ReportDocument, svg: Svg) -> PaperPages:
     """Lay a report out on A4; `svg` draws its figures."""
     width, height = content_width(), content_height()
-    pieces = _title_pieces(document, width)
-    for block in document.blocks:
-        pieces += block_pieces(block, width, height, svg)
+    pieces = _title_pieces(document, width) + document_pieces(document.blocks, width, height, svg)
     return PaperPages(document.title or " ", paginate(pieces, height))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from PySide6.QtCore import QPointF
 from PySide6.QtGui import QColor, QPainter, QPen
@@ -17,6 +18,7 @@ from .type import CELL, CELL_RIGHT, HEAD, HEAD_RIGHT, POINT, Style, TextLines, l
 _GUTTER = 10 * POINT
 _PADDING = 3 * POINT
 _MEASURED_ROWS = 200
+_SHORT = 12
 
 
 def table_pieces(table: Table, width: float) -> list[Piece]:
@@ -28,7 +30,12 @@ def table_pieces(table: Table, width: float) -> list[Piece]:
              widths, grey=bool(table.greyed) and table.greyed[number], head=head)
         for number, row in enumerate(table.rows)
     ]  # fmt: skip
-    return [head, *rows]
+    return [head, *(replace(row, keep=_stays(number, len(rows))) for number, row in enumerate(rows))]
+
+
+def _stays(number: int, rows: int) -> bool:
+    """Whether a row stays with the next one: short tables stay whole, long ones leave no row alone."""
+    return number < rows - 1 and (rows <= _SHORT or number == 0 or number == rows - 2)
 
 
 def column_widths(table: Table, width: float) -> list[float]:
