@@ -54,7 +54,7 @@ def _written(path: Path, table: TableInfo, rows: pa.Table) -> list[tuple]:
 def test_what_is_written_is_reflected_again(tmp_path: Path) -> None:
     SqlSources().write_new(tmp_path / "deep" / "x.db", (ITEMS, BRANDS), ROWS)
     with opened(tmp_path / "deep" / "x.db") as source:
-        brands, items = source.table(TableRef("brands")), source.table(TableRef("items"))
+        brands, items = source.tables()
         assert source.page(TableRef("brands")).rows == ((1, "Acme"), (2, None))
         assert source.page(TableRef("items")).rows == ((1, 1, None), (2, None, 1))
     assert (brands.primary_key, brands.unique_keys, brands.rows) == (("id",), (("name",),), 2)
