@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from crosslens.errors import ParameterError
+
 from ..display import Align, Cell, Table, TableColumn
 from ..evidence import InteractionEvidence, PairEvidence
 from ..formats import (
@@ -54,10 +56,12 @@ _FIELDS_NAMED = 3
 
 
 def build_report(inputs: ReportInputs) -> ReportDocument:
-    """Return the report of some runs as a document; ValueError for an unknown section or no runs."""
-    unknown = [name for name in inputs.sections if name not in SECTIONS]
-    if unknown or not inputs.runs:
-        raise ValueError(f"unknown sections: {unknown}" if unknown else "a report needs at least one run")
+    """Return the report of some runs as a document; ParameterError for an unknown section, ValueError without runs."""
+    for name in inputs.sections:
+        if name not in SECTIONS:
+            raise ParameterError(f"A report has no section {name!r}.", do=f"It has {enumerated(tuple(SECTIONS))}.")
+    if not inputs.runs:
+        raise ValueError("a report needs at least one run")
     named = inputs.named_runs()
     runs = {name: named[name] for name in sorted(named, key=lambda name: -named[name].validation_auc())}
     best = next(iter(runs))

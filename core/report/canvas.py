@@ -9,6 +9,7 @@ from html import escape
 
 from .palette import Palette
 
+NAMESPACE = "http://www.w3.org/2000/svg"
 FONT = 12.0
 SMALL = 11.0
 _WIDTHS = {"ijl.,:;'|!I ": 0.36, 'tfr-()[]/\\"·': 0.43, "mwMWGOQD%@—…": 0.98}
@@ -122,7 +123,7 @@ class Canvas:
     def to_svg(self, height: float, *, title: str, description: str) -> str:
         """Return the whole picture, with a title and a description for those who cannot see it."""
         head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_number(self.width)} {_number(height)}" '
+            f'<svg xmlns="{NAMESPACE}" viewBox="0 0 {_number(self.width)} {_number(height)}" '
             f'width="{_number(self.width)}" height="{_number(height)}" role="img" '
             f'aria-label="{clean(title)}" font-family="sans-serif" font-size="{_number(FONT)}">'
         )

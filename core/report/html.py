@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from functools import cache
 from importlib.resources import files
@@ -12,6 +11,7 @@ from crosslens.errors import InternalError
 
 from ..display import Align, Picture, Table
 from ..formats import format_cell
+from .canvas import NAMESPACE
 from .document import Block, Code, Heading, PictureBlock, ReportDocument
 from .drawing import svg
 from .palette import CSS, DARK, LIGHT, css_variables
@@ -72,7 +72,7 @@ def _drawn(picture: Picture, place: int, *, beside: bool) -> Any:
     from markupsafe import Markup
 
     drawing = svg(picture, CSS, width=_NARROW if beside else _WIDE, caption=False)
-    return Markup(re.sub(r"<svg ", f'<svg id="figure-{place}" ', drawing, count=1))
+    return Markup(drawing.replace(f'<svg xmlns="{NAMESPACE}"', f'<svg id="figure-{place}"', 1))
 
 
 def _grouped(blocks: tuple[Block, ...]) -> Iterator[tuple[str, list[Any]]]:

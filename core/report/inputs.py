@@ -22,7 +22,7 @@ from ..run_folder import RunFacts, RunFolder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TestRows:
+class ScoredRows:
     """The test rows of a run, (N,): their numbers in the snapshot, labels, and probabilities."""
 
     rows: Int64Array
@@ -34,7 +34,7 @@ class TestRows:
         p = np.clip(self.probabilities, 1e-300, 1.0 - 1e-16)
         return np.asarray(np.log(p) - np.log1p(-p))
 
-    def same_rows(self, other: TestRows) -> bool:
+    def same_rows(self, other: ScoredRows) -> bool:
         """Whether both are the same rows with the same labels."""
         return np.array_equal(self.rows, other.rows) and np.array_equal(self.labels, other.labels)
 
@@ -55,7 +55,7 @@ class RunInputs:
     terms: InteractionTerms | None = None
     pairs: PairInteractions | None = None
     faithfulness: Faithfulness | None = None
-    test: TestRows | None = None
+    test: ScoredRows | None = None
 
     @classmethod
     def read(cls, record: RunRecord, folder: RunFolder) -> RunInputs:
@@ -84,12 +84,12 @@ class RunInputs:
         return next((metric.value for metric in metrics if metric.name == "auc"), 0.0)
 
 
-def _test_rows(folder: RunFolder) -> TestRows | None:
+def _test_rows(folder: RunFolder) -> ScoredRows | None:
     table = folder.predictions()
     if table is None:
         return None
     rows, labels, probabilities = (table[name].to_numpy() for name in ("row", "label", "probability"))
-    return TestRows(rows.astype(np.int64), labels.astype(np.float64), probabilities.astype(np.float64))
+    return ScoredRows(rows.astype(np.int64), labels.astype(np.float64), probabilities.astype(np.float64))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
