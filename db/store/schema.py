@@ -72,13 +72,14 @@ def state_of(connection: Connection) -> State:
 
 
 def bring_up_to_date(engine: Engine) -> None:
-    """Take an EMPTY or OLDER file to the present revision, wholly or not at all; others are left as they are."""
+    """Take an EMPTY or OLDER file to the present revision, wholly or not at all.
+
+    Another process may have been faster; Alembic then reads the present revision under the write lock and does nothing.
+    """
     _use_write_ahead_log(engine)
     with writing(engine) as connection:
-        # Asked again under the write lock: another process may have been faster.
-        if state_of(connection) in (State.EMPTY, State.OLDER):
-            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-            _upgrade(connection)
+        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+        _upgrade(connection)
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

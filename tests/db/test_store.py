@@ -1,5 +1,6 @@
 import math
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -313,6 +314,14 @@ def test_migrations_lead_to_the_tables_the_code_describes(store):
 
     with store._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_migrations_are_found_wherever_the_app_is_installed(tmp_path, monkeypatch):
+    installed = tmp_path / "100%s"
+    shutil.copytree(Path(schema.__file__).parent / "migrations", installed / "migrations")
+    monkeypatch.setattr(schema, "__file__", str(installed / "schema.py"))
+    with SqlProjects().open(tmp_path / "project", create=True) as store:
+        assert store.runs() == ()
 
 
 def test_every_revision_is_known_by_name():

@@ -1,13 +1,15 @@
 import json
 import os
+import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import pytest
 
 from crosslens import ProjectError
-from db.store import SqlProjects
+from db.store import SqlProjects, schema
 from db.store.lock import Holder
 from db.store.processes import _start_by_ps, start_of, this_host
 
@@ -128,6 +130,16 @@ def test_of_many_windows_one_gets_the_stale_lock(folder, lock_path):
     for window in windows:
         window.communicate("")
     assert answers == ["held", "refused", "refused"]
+
+
+def test_a_stale_lock_is_taken_over_only_while_nobody_else_can(folder, lock_path, monkeypatch):
+    held_by(lock_path, pid=a_dead_pid())
+    monkeypatch.setattr(schema, "BUSY_SECONDS", 0.1)
+    with closing(sqlite3.connect(folder / "project.db")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(ProjectError, match="busy"):
+            SqlProjects().open(folder, lock=True)
+    assert json.loads(lock_path.read_text())["pid"] != os.getpid()
 
 
 def test_a_holder_of_this_host_that_lives_is_not_gone():
