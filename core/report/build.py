@@ -6,7 +6,7 @@ Validation rows choose the model the summary speaks of; test rows tell how good 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from crosslens.errors import ParameterError
 
@@ -44,7 +44,7 @@ from ..present import (
 )
 from ..quality import PairedComparison
 from ..recipe import Recipe, SplitMethod
-from ..recipe_toml import recipe_from_toml
+from ..recipe_toml import recipe_from_toml, recipe_to_toml
 from .document import Block, Callout, Code, Heading, Paragraph, PictureBlock, ReportDocument
 from .inputs import ReportInputs, RunInputs, compared
 
@@ -371,8 +371,23 @@ def _provenance(story: _Story) -> Iterator[Block]:
         yield PictureBlock(table=_run_facts(name, run))
         if len(run.history) > 1:
             yield PictureBlock(lines=training_chart(run.history))
+    for recipe, names in _recipes(story):
+        repeats = "the run" if len(names) == 1 else "the runs"
+        yield Code(recipe_to_toml(recipe), f"Recipe of {enumerated(names)}: training by this file repeats {repeats}")
+
+
+def _recipes(story: _Story) -> Iterator[tuple[Recipe, list[str]]]:
+    """Yield recipes with the names of their runs; runs that differ in nothing but the model share one."""
+    groups: list[tuple[Recipe, list[str]]] = []
     for name, run in story.runs.items():
-        yield Code(run.recipe, f"Recipe of {name}: `crosslens train` with this file repeats the run")
+        recipe = recipe_from_toml(run.recipe)
+        for place, (known, names) in enumerate(groups):
+            if replace(known, models=recipe.models) == recipe:
+                groups[place] = (replace(known, models=(*known.models, *recipe.models)), [*names, name])
+                break
+        else:
+            groups.append((recipe, [name]))
+    yield from groups
 
 
 def _run_facts(name: str, run: RunInputs) -> Table:

@@ -15,7 +15,7 @@ from core.evidence import Faithfulness, prove_interactions
 from core.metrics import evaluate
 from core.quality import Curve
 from core.recipe import ModelChoice, Recipe
-from core.recipe_toml import recipe_to_toml
+from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.report import DARK, LIGHT, Callout, Code, Heading, Paragraph, PictureBlock, ReportDocument
 from core.report.build import SECTIONS, ReportInputs, RunInputs, build_report
 from core.report.html import render_html
@@ -141,6 +141,15 @@ def test_provenance_holds_all_that_repeats_the_run():
     assert facts["Data fingerprint"] == "f1" and facts["Seed"] == "0" and facts["Versions"] == "numpy 2"
     assert facts["Best epoch"] == "2 of 2" and "seed 0" in facts["Split"]
     assert [block.text for block in document.blocks if isinstance(block, Code)] == [RUN.recipe]
+
+
+def test_runs_that_differ_in_their_model_alone_share_one_recipe():
+    other = replace(OTHER, recipe=RUN.recipe.replace('id = "m"', 'id = "n"'))
+    reseeded = replace(LINEAR, recipe=RUN.recipe.replace("[source]", "seed = 9\n[source]"))
+    document = build_report(_inputs(RUN, other, reseeded, sections=("provenance",)))
+    codes = [block for block in document.blocks if isinstance(block, Code)]
+    assert [len(recipe_from_toml(code.text).models) for code in codes] == [2, 1]
+    assert recipe_from_toml(codes[1].text).seed == 9 and "Logistic regression" in codes[1].caption
 
 
 def test_the_query_findings_and_quality_warnings_are_shown():
