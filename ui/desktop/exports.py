@@ -50,7 +50,7 @@ def ask_path(parent: QWidget, title: str, name: str, kind: str) -> Path | None:
 
 def file_name(title: str) -> str:
     """Return `title` as a file name every system takes."""
-    name = re.sub(r"[^\w\-]+", "-", title.casefold()).strip("-_")
+    name = re.sub(r"[^\w\-]+", "-", title.lower()).strip("-_")
     return name[:60].rstrip("-") or "crosslens"
 
 

@@ -224,7 +224,8 @@ class WholeBox(QSpinBox):
     def stepBy(self, steps: int) -> None:
         """Step by factors of two where the scale is logarithmic."""
         if self._logarithmic and self.value() > 0:
-            self.setValue(max(round(self.value() * 2.0**steps), self.value() + 1 if steps > 0 else self.minimum()))
+            at_least = self.value() + 1 if steps > 0 else self.minimum()
+            self.setValue(round(min(max(self.value() * 2.0**steps, at_least), self.maximum())))
         else:
             super().stepBy(steps)
 
