@@ -38,6 +38,7 @@ _SWEEPS = 4
 _NEGLIGIBLE = 1e-5
 """Differences below this many logits are rounding errors of a model in float32."""
 _FEWEST_ROWS = 250
+_ENOUGH_TO_SCREEN = 500
 _FEWEST_DRAWS = 2
 _PROBE_ROWS = 16_384
 
@@ -132,7 +133,7 @@ def prove_interactions(
     order = rng.permutation(len(data))
     chosen = _pairs(data, pairs)
     most = min(max(rows, confirm_rows), len(data))
-    plan = _Plan(min(rows, len(data)), max(background, _FEWEST_DRAWS), confirm, most)
+    plan = Plan(min(rows, len(data)), max(background, _FEWEST_DRAWS), confirm, most)
     fields = len(data.schema.fields)
     ticker = Ticker(progress, should_stop)
     if seconds is not None:
@@ -193,8 +194,8 @@ def second_difference(
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
-    """How much is looked at. `cost` counts predicted rows."""
+class Plan:
+    """How much is looked at: all pairs on `rows` rows, the `confirm` strongest on `confirm_rows`."""
 
     rows: int
     background: int
@@ -203,6 +204,7 @@ class _Plan:
     reduced: bool = False
 
     def cost(self, fields: int, pairs: int) -> int:
+        """Return how many rows the model has to predict."""
         every = self.rows * (1 + self.background * (fields + pairs)) if self.screens(pairs) else 0
         return every + self.confirm_rows * (1 + self.background * (fields + min(self.confirm, pairs)))
 
@@ -210,17 +212,21 @@ class _Plan:
         """Whether there are more pairs than can be measured thoroughly."""
         return pairs > self.confirm
 
-    def within(self, budget: float, fields: int, pairs: int) -> _Plan:
+    def within(self, budget: float, fields: int, pairs: int) -> Plan:
         """Return the largest plan that costs at most `budget`, or the smallest there is."""
         plan = self
         while plan.cost(fields, pairs) > budget and plan.background > _FEWEST_DRAWS:
             plan = replace(plan, background=plan.background - 1, reduced=True)
+        # the choice of pairs needs fewer rows than the proof, because it does not look at noisy labels
+        while plan.cost(fields, pairs) > budget and plan.screens(pairs) and plan.rows > _ENOUGH_TO_SCREEN:
+            plan = replace(plan, rows=max(_ENOUGH_TO_SCREEN, plan.rows * 3 // 4), reduced=True)
         while plan.cost(fields, pairs) > budget and max(plan.rows, plan.confirm_rows) > _FEWEST_ROWS:
             fewer = [min(count, max(_FEWEST_ROWS, count * 3 // 4)) for count in (plan.rows, plan.confirm_rows)]
             plan = replace(plan, rows=fewer[0], confirm_rows=fewer[1], reduced=True)
         return plan
 
     def words(self, pairs: int) -> str:
+        """Return the plan as a sentence for the reader of the result."""
         rows = f"{self.confirm_rows:,} held-out rows"
         if self.screens(pairs):
             rows = f"{self.rows:,} held-out rows, the {self.confirm} strongest again on {self.confirm_rows:,}"

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evidence import additive_part, benjamini_hochberg, field_effects, prove_interactions, second_difference
+from core.evidence import Plan, additive_part, benjamini_hochberg, field_effects, prove_interactions, second_difference
 from crosslens import DataError, EncodedDataset, Stopped
 
 from .analytic import additive, interacting, labelled, product, rows
@@ -105,6 +105,15 @@ def test_a_slow_model_is_asked_about_fewer_rows_and_the_method_says_so():
     quick, slow = _proved(interacting, data, seconds=1e6), _proved(interacting, data, seconds=1e-9)
     assert (quick.rows, quick.background) == (4000, 4) and "time limit" not in quick.method
     assert (slow.rows, slow.background) == (250, 2) and "time limit" in slow.method
+
+
+def test_a_budget_spares_the_rows_that_prove_before_those_that_choose():
+    plan = Plan(rows=2000, background=4, confirm=15, confirm_rows=8000)
+    full = plan.cost(14, 91)
+    less = plan.within(full / 3, 14, 91)
+    assert less.cost(14, 91) <= full / 3 < plan.within(full / 2, 14, 91).cost(14, 91)
+    assert (less.background, less.confirm_rows) == (2, 8000) and 500 <= less.rows < 2000
+    assert plan.within(full, 14, 91) == plan
 
 
 def test_only_the_asked_pairs_are_looked_at():
