@@ -67,7 +67,7 @@ class ReportPage(Page):
         self.primary.triggered.connect(self.export_html)
         session.runsChanged.connect(self.refresh)
         session.projectChanged.connect(self._restore)
-        self.refresh()
+        self._restore()
 
     @property
     def title(self) -> str:
@@ -94,7 +94,7 @@ class ReportPage(Page):
         self._stack.setCurrentIndex(1 if runs else 0)
         if [run.id for run in runs] != [self._item_run(row).id for row in range(self.runs.count())]:
             self._list_runs(runs)
-            self._edited()
+            self._renew()
         self.primary.setText(self.tr("Export HTML…") if runs else "")
         self._allow()
 
@@ -283,8 +283,11 @@ class ReportPage(Page):
         return run
 
     def _edited(self) -> None:
-        self._allow()
         self._remember()
+        self._renew()
+
+    def _renew(self) -> None:
+        self._allow()
         if self.isVisible():
             self._wait.start()
 
