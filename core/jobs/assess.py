@@ -22,7 +22,7 @@ from .data import PreparedData, column_of
 
 EXPLAINED_ROWS = 2_000
 """Test rows that get contributions, pair interactions and terms."""
-EVIDENCE_SECONDS = 15.0
+EVIDENCE_SECONDS = 10.0
 """Time the proof of interactions may take before it looks at fewer rows."""
 _SUSPICIOUS_AUC = 0.98
 

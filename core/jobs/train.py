@@ -12,13 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
-from secrets import token_hex
 from typing import Any
 
 from crosslens.errors import DataError, ProjectError, Stopped, UserError
 from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec
 from crosslens.parameters import parameters_from_plain
-from crosslens.runs import RunRecord, RunStatus
+from crosslens.runs import RunRecord, RunStatus, new_run_id
 
 from ..commands import Finding, Phase, Progress, Train, Trained
 from ..files import replace_folder, write_text
@@ -66,16 +65,11 @@ def train(request: Train, services: Services, control: JobControl) -> Trained:
         project.close()
 
 
-def new_run_id(model: str, now: datetime | None = None) -> str:
-    """Return a name that sorts by time and says which model it was."""
-    return f"{now or datetime.now(UTC):%Y%m%d-%H%M%S}-{model}-{token_hex(2)}"
-
-
 def _planned(request: Train, project: ProjectStore, services: Services) -> list[_Plan]:
     recipe = recipe_from_toml(request.recipe)
     if not recipe.models:
         raise DataError("The recipe names no model.", do="Choose at least one model.")
-    names = request.run_ids or tuple(new_run_id(choice.id) for choice in recipe.models)
+    names = request.run_ids or tuple(new_run_id(choice.id, datetime.now(UTC)) for choice in recipe.models)
     recipes = [recipe.only(choice) for choice in recipe.models]
     plans = [_new_plan(name, single, project, services) for name, single in zip(names, recipes, strict=True)]
     for plan in plans:

@@ -31,7 +31,7 @@ class Trip:
         return perform(request, self.services, control or JobControl())
 
 
-QUICK = (ModelChoice("lightgbm", {"trees": 60}), ModelChoice("logistic"))
+QUICK = (ModelChoice("lightgbm", {"num_trees": 60}), ModelChoice("logistic"))
 
 
 @pytest.fixture(scope="session")
