@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+import time
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QApplication, QFileDialog
 
@@ -33,6 +34,7 @@ from crosslens.errors import StorageError
 from ui.desktop import exports
 from ui.desktop.charts import PictureView, TableView, numbers
 from ui.desktop.charts.as_table import as_table
+from ui.desktop.charts.axis import axis_of
 from ui.desktop.charts.heat_map import HeatMapCanvas
 from ui.desktop.charts.table import TableModel
 from ui.desktop.charts.waterfall import WaterfallCanvas, lines_of
@@ -166,25 +168,16 @@ def test_a_step_of_the_waterfall_reads_its_sign_and_where_it_leads(qapp: Any) ->
 
 def test_keys_walk_along_a_line(shown: Any, qtbot: Any) -> None:
     view = shown(LINES)
-    plot = view.canvas.focusProxy()
     for key in (Qt.Key.Key_Right, Qt.Key.Key_Right):
-        qtbot.keyClick(plot, key)
-    assert plot.accessibleDescription() == "epoch 2.000: train 0.4000"
+        qtbot.keyClick(view.canvas, key)
+    assert view.canvas.accessibleDescription() == "epoch 2.00: train 0.4000"
 
 
-def test_the_wheel_over_a_plot_is_left_to_the_page(shown: Any) -> None:
-    from PySide6.QtCore import QPointF
-    from PySide6.QtGui import QWheelEvent
-
-    plot = shown(LINES).canvas.focusProxy()
-    keys, phase = Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase
-    event = QWheelEvent(
-        QPointF(9, 9), QPointF(9, 9), QPoint(0, 0), QPoint(0, 120), Qt.MouseButton.NoButton, keys, phase, False
-    )
-    before = plot.viewRange()
-    plot.wheelEvent(event)
-    assert not event.isAccepted()
-    assert plot.viewRange() == before
+def test_the_mouse_reads_the_nearest_point(shown: Any, qtbot: Any) -> None:
+    canvas = shown(LINES).canvas
+    qtbot.mouseMove(canvas, canvas.item_area(2).center().toPoint())
+    assert canvas.item == 2
+    assert canvas.describe(2).endswith("train 0.3000")
 
 
 def test_live_lines_keep_their_widget(shown: Any) -> None:
@@ -195,9 +188,37 @@ def test_live_lines_keep_their_widget(shown: Any) -> None:
     assert canvas.picture.series[0].x == (1.0,)
 
 
-def test_a_small_axis_keeps_its_plain_numbers(shown: Any) -> None:
+@given(st.lists(st.floats(-1e6, 1e6), max_size=20), st.floats(0, 0.1))
+@settings(max_examples=30)
+def test_an_axis_holds_all_values_and_its_ticks_can_be_told_apart(values: list[float], margin: float) -> None:
+    axis = axis_of(values, margin=margin)
+    assert all(-1e-9 <= axis.share(value) <= 1 + 1e-9 for value in values)
+    assert 2 <= len(axis.ticks) <= 7
+    assert len(set(axis.texts)) == len(axis.ticks)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "texts"),
+    [
+        (0.0, 1.0, ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
+        (0.0, 0.33, ["0.0", "0.1", "0.2", "0.3"]),
+        (7.0, 7.0, None),
+    ],
+)
+def test_ticks_are_round_numbers(qapp: Any, low: float, high: float, texts: list[str] | None) -> None:
+    axis = axis_of([low, high])
+    assert texts is None or list(axis.texts) == texts
+    assert axis.low <= low <= high <= axis.high
+
+
+def test_a_chart_is_there_within_a_frame_or_two(shown: Any) -> None:
     view = shown(LINES)
-    assert view.canvas.focusProxy().plotItem.getAxis("left").autoSIPrefixScale == 1.0
+    long = tuple(float(x) for x in range(400))
+    lines = LineChart("Curve", "x", "y", tuple(Series(str(n), long, long) for n in range(4)))
+    began = time.perf_counter()
+    view.set_picture(lines)
+    view.canvas.grab()
+    assert time.perf_counter() - began < 0.1
 
 
 @pytest.mark.parametrize("picture", PICTURES, ids=lambda picture: picture.title)

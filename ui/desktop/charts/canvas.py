@@ -73,6 +73,10 @@ class Canvas(QWidget):
         moved = item + {**step, **ends}.get(Qt.Key(key), 0)
         return min(max(moved, 0), self.item_count() - 1)
 
+    def paint_pointer(self, painter: QPainter, ink: Colours, item: int) -> None:
+        """Show which item is pointed at: a frame, unless a subclass knows better."""
+        frame(painter, self.item_area(item), ink.text)
+
     @property
     def item(self) -> int | None:
         """Return the item pointed at."""
@@ -105,7 +109,7 @@ class Canvas(QWidget):
             painter.setFont(self.font())
             self.paint(painter, self.ink())
             if self._item is not None and self._item < self.item_count():
-                frame(painter, self.item_area(self._item), self.ink().text)
+                self.paint_pointer(painter, self.ink(), self._item)
             if self.hasFocus() and self._item is None:
                 frame(painter, QRectF(self.rect()).adjusted(1, 1, -1, -1), self.ink().accent)
 

@@ -17,6 +17,7 @@ from .as_table import as_table
 from .bars import BarListCanvas
 from .graph import GraphCanvas
 from .heat_map import HeatMapCanvas
+from .lines import LineCanvas
 from .table import TableView
 from .waterfall import WaterfallCanvas
 
@@ -162,8 +163,6 @@ def make_canvas(picture: Picture) -> QWidget:
     if isinstance(picture, InteractionGraph):
         return GraphCanvas(picture)
     if isinstance(picture, LineChart):
-        from .lines import LineCanvas  # pyqtgraph takes half a second; the window must not wait for it
-
         return LineCanvas(picture)
     return TableView(picture)
 
@@ -172,7 +171,7 @@ def _update_in_place(canvas: QWidget, picture: Picture) -> bool:
     if isinstance(canvas, TableView) and isinstance(picture, Table):
         canvas.set_table(picture)
         return True
-    if isinstance(picture, LineChart) and type(canvas).__name__ == "LineCanvas":
-        canvas.set_picture(picture)  # type: ignore[attr-defined]
+    if isinstance(picture, LineChart) and isinstance(canvas, LineCanvas):
+        canvas.set_picture(picture)
         return True
     return False
