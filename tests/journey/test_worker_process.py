@@ -51,7 +51,10 @@ def running_worker() -> Iterator[Worker]:
         yield worker
     finally:
         worker.process.kill()
-        worker.process.communicate()
+        worker.process.wait()
+        for stream in (worker.process.stdin, worker.process.stdout, worker.process.stderr):
+            assert stream is not None
+            stream.close()
 
 
 def runs(trip: Trip, project: Path) -> tuple[RunRecord, ...]:
@@ -119,7 +122,8 @@ def test_tables_and_pages_come_as_plain_json(trip: Trip) -> None:
 
 
 def test_the_worker_imports_no_qt_and_no_model_library_before_it_must(trip: Trip) -> None:
-    code = "import main, sys; main.services(); print([m for m in ('torch','lightgbm','sklearn','PySide6') if m in sys.modules])"
+    heavy = ("torch", "lightgbm", "sklearn", "PySide6")
+    code = f"import main, sys; main.services(); print([name for name in {heavy} if name in sys.modules])"
     found = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=main.ENTRY.parent, check=True,
         env={**os.environ, "PYTHONPATH": str(main.ENTRY.parent)},
