@@ -57,12 +57,12 @@ class LightGBMParameters:
         minimum=1, maximum=100_000, advanced=True,
     )  # fmt: skip
     max_cat_threshold: int = parameter(
-        4, label="Values per split at most",
+        3, label="Values per split at most",
         help="Most values on the smaller side of one split. Fields with thousands of values overfit when this is high.",
         minimum=1, maximum=4096, advanced=True,
     )  # fmt: skip
     max_cat_to_onehot: int = parameter(
-        16, label="One against the rest up to",
+        4, label="One against the rest up to",
         help="Fields with no more values than this split off one value at a time.",
         minimum=1, maximum=4096, advanced=True,
     )  # fmt: skip
