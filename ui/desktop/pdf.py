@@ -44,7 +44,7 @@ def pdf_bytes(title: str, pages: PaperPages) -> bytes:
     finally:
         painter.end()
         buffer.close()
-    return data.data()
+    return bytes(data.data())
 
 
 def _writer(buffer: QBuffer, title: str) -> QPdfWriter:

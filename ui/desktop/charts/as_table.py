@@ -76,11 +76,10 @@ def _heat_map_row(picture: HeatMap, i: int, j: int) -> tuple[Cell, ...]:
 def _bars(picture: BarList) -> Table:
     columns = [TableColumn("Name"), _right(_named("Value", picture.unit))]
     columns += [_right("Low"), _right("High")] if picture.low else []
-    bounds = zip(picture.low, picture.high, strict=True) if picture.low else ((),) * len(picture.values)
-    rows = tuple(
-        (label, value, *bound) for label, value, bound in zip(picture.labels, picture.values, bounds, strict=True)
-    )
-    return Table(picture.title, tuple(columns), rows, picture.greyed, picture.note)
+    rows: list[tuple[Cell, ...]] = list(zip(picture.labels, picture.values, strict=True))
+    if picture.low:
+        rows = [(*row, low, high) for row, low, high in zip(rows, picture.low, picture.high, strict=True)]
+    return Table(picture.title, tuple(columns), tuple(rows), picture.greyed, picture.note)
 
 
 def _lines(picture: LineChart) -> Table:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from . import numbers
 
 _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
+_MOST_DECIMALS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ def axis_of(values: Iterable[float], *, margin: float = 0.0, count: int = 5) -> 
     low, high = low - room, high + room
     step = round_step((high - low) / count)
     ticks = tuple(step * place for place in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1))
-    return Axis(low, high, ticks, tuple(numbers.number(tick, _decimals(step)) for tick in ticks))
+    return Axis(low, high, ticks, tuple(_text(tick + 0.0, step, max(abs(low), abs(high))) for tick in ticks))
 
 
 def round_step(rough: float) -> float:
@@ -50,6 +51,11 @@ def round_step(rough: float) -> float:
     return next(step * scale for step in _STEPS if step * scale >= rough * (1 - 1e-9))
 
 
-def _decimals(step: float) -> int:
-    """Return how many decimals tell neighbouring ticks apart."""
-    return next((places for places in range(12) if abs(step * 10**places - round(step * 10**places)) < 1e-6), 12)
+def _text(tick: float, step: float, largest: float) -> str:
+    """Return a tick with as many digits as tell it from its neighbours; tiny steps need powers of ten."""
+    decimals = next(
+        (n for n in range(_MOST_DECIMALS) if abs(step * 10**n - round(step * 10**n)) < 1e-3 * step * 10**n), -1
+    )
+    if decimals >= 0 and step * 10**decimals >= 1:
+        return numbers.fixed(tick, decimals)
+    return numbers.general(tick, math.ceil(math.log10(largest / step)) + 2)

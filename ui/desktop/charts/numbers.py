@@ -26,6 +26,16 @@ def number(value: float, decimals: int | None = None) -> str:
     return _signed(QLocale().toString(float(value), "f", decimals))
 
 
+def fixed(value: float, decimals: int) -> str:
+    """Return the number with so many decimals, however small or large it is."""
+    return _signed(QLocale().toString(float(value), "f", decimals))
+
+
+def general(value: float, digits: int) -> str:
+    """Return the number with so many significant digits, with a power of ten where that is shorter."""
+    return _signed(QLocale().toString(float(value), "g", digits))
+
+
 def decimals_for(values: Iterable[float]) -> int:
     """Return how many decimals a column of numbers needs for three significant digits of its largest."""
     return _decimals_of(max((abs(value) for value in values if math.isfinite(value)), default=0.0))

@@ -15,6 +15,7 @@ from ..widgets.buttons import Button, Weight
 from ..widgets.labels import Muted, Title
 from .as_table import as_table
 from .bars import BarListCanvas
+from .canvas import Canvas
 from .graph import GraphCanvas
 from .heat_map import HeatMapCanvas
 from .lines import LineCanvas
@@ -139,7 +140,8 @@ class PictureView(QWidget):
         if isinstance(canvas, TableView):
             canvas.rowChosen.connect(self.itemChosen)
             return
-        canvas.pointed.connect(self._say)
+        if isinstance(canvas, Canvas):
+            canvas.pointed.connect(self._say)
         if isinstance(canvas, HeatMapCanvas | GraphCanvas):
             canvas.pairChosen.connect(self.pairChosen)
         elif isinstance(canvas, BarListCanvas | WaterfallCanvas):

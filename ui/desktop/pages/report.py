@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -328,9 +329,9 @@ class ReportPage(Page):
         names = unique_names(self.chosen())
         for run in self.chosen():
             part = menu.addMenu(names[run.id])
-            part.addAction(self.tr("Recipe (TOML)…"), lambda run=run: self.export_recipe(run))
-            part.addAction(self.tr("Predictions as CSV…"), lambda run=run: self.export_predictions(run, "csv"))
-            part.addAction(self.tr("Predictions as Parquet…"), lambda run=run: self.export_predictions(run, "parquet"))
+            part.addAction(self.tr("Recipe (TOML)…"), partial(self.export_recipe, run))
+            part.addAction(self.tr("Predictions as CSV…"), partial(self.export_predictions, run, "csv"))
+            part.addAction(self.tr("Predictions as Parquet…"), partial(self.export_predictions, run, "parquet"))
 
     def _remember(self) -> None:
         project = self.session.project

@@ -6,6 +6,7 @@ from PySide6.QtWidgets import QGridLayout, QVBoxLayout, QWidget
 
 from core import present
 from core.commands import Finding
+from core.display import LineChart
 from core.quality import Quality
 from crosslens.runs import RunRecord
 
@@ -70,7 +71,7 @@ class QualityTab(QWidget):
             if name in self._charts:
                 self._charts[name].setVisible(bool(content.history))
 
-    def _show_chart(self, name: str, picture: present.LineChart, place: int) -> None:
+    def _show_chart(self, name: str, picture: LineChart, place: int) -> None:
         if name in self._charts:
             self._charts[name].set_picture(picture)
             return

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLabel,
+    QLineEdit,
     QSplitter,
     QStackedWidget,
     QVBoxLayout,
@@ -47,7 +48,7 @@ class RowTab(QWidget):
         self._wait.timeout.connect(self.ask)
         self.table = DataTable()
         self._stack = QStackedWidget()
-        self._editors: dict[str, QComboBox] = {}
+        self._editors: dict[str, ValueBox] = {}
         self._build()
 
     def show_rows(self, run: RunRecord, rows: pa.Table) -> None:
@@ -191,10 +192,10 @@ class RowTab(QWidget):
         for name, editor in self._editors.items():
             self._form.addRow(QLabel(name), editor)
             editor.activated.connect(lambda _, name=name: self._edited(name))
-            editor.lineEdit().editingFinished.connect(lambda name=name: self._edited(name))
+            editor.line.editingFinished.connect(lambda name=name: self._edited(name))
 
-    def _fill_editor(self, editor: QComboBox, field: RowField) -> None:
-        if editor.hasFocus() and editor.lineEdit().isModified():
+    def _fill_editor(self, editor: ValueBox, field: RowField) -> None:
+        if editor.hasFocus() and editor.line.isModified():
             return
         text = field.value or ""
         editor.setProperty("shown", text)
@@ -211,17 +212,26 @@ class RowTab(QWidget):
             editor.setProperty("shown", editor.currentText())
             self.change(name, editor.currentText())
 
-    def editor(self, name: str) -> QComboBox:
+    def editor(self, name: str) -> ValueBox:
         """Return the box that changes a field."""
         return self._editors[name]
 
 
-def _editor(name: str) -> QComboBox:
-    editor = QComboBox(editable=True)
+class ValueBox(QComboBox):
+    """A value of a field: one the model knows, or anything typed; empty is missing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.line = QLineEdit()
+        self.setLineEdit(self.line)
+
+
+def _editor(name: str) -> ValueBox:
+    editor = ValueBox()
     editor.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
     editor.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     editor.setMinimumContentsLength(12)
     editor.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     editor.setAccessibleName(name)
-    editor.lineEdit().setPlaceholderText(editor.tr("missing"))
+    editor.line.setPlaceholderText(editor.tr("missing"))
     return editor

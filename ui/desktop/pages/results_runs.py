@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
 from PySide6.QtCore import (
     QAbstractItemModel,
     QAbstractListModel,
+    QDateTime,
     QEvent,
     QLocale,
     QModelIndex,
@@ -158,8 +160,12 @@ def metric_words(run: RunRecord, name: str) -> str:
 
 def when_words(run: RunRecord) -> str:
     """Return when a run began and how long it took."""
-    began = QLocale().toString(run.created.astimezone(), "d MMM HH:mm")
+    began = QLocale().toString(_local(run.created), "d MMM HH:mm")
     return f"{duration(run.seconds)}  ·  {began}" if run.seconds is not None else began
+
+
+def _local(moment: datetime) -> QDateTime:
+    return QDateTime.fromSecsSinceEpoch(round(moment.timestamp()))
 
 
 TONES = {
