@@ -4,10 +4,10 @@
 
 alpha = 1 is softmax, alpha = 2 sparsemax (Martins & Astudillo, ICML 2016).
 
-With u_i = [(alpha - 1) x_i - tau]_+ and f(tau) = sum_i u_i^q, the threshold is the root of h(tau) = f(tau)^(1/q) - 1: the
-q-norm of u less one. For alpha <= 2 it is convex and nearly linear, so Newton's method climbs to the root from the left
-without ever passing it; alpha = 2 ends at the exact support after finitely many steps. The same root by Newton on f itself
-takes about twice as many steps. For alpha > 2 the norm is no longer convex and each step is kept inside a bracket.
+With u_i = [(alpha - 1) x_i - tau]_+ and f(tau) = sum_i u_i^q, the threshold is the root of h(tau) = f(tau)^(1/q) - 1:
+the q-norm of u less one. For alpha <= 2 it is convex and nearly linear, so Newton's method climbs to the root from the
+left without ever passing it; alpha = 2 ends at the exact support after finitely many steps. Newton on f itself takes
+about twice as many steps. For alpha > 2 the norm is no longer convex and each step is kept inside a bracket.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ class ArmNetEstimator:
 
     Validation log loss chooses the epoch: it is defined for any labels, has less noise than AUC on few positives, and
     rewards calibration; AUC is reported beside it. After `patience` epochs without a better one the learning rate falls
-    tenfold, once; after as many again training ends. On a CPU the same seed and threads give the same numbers, and a
-    training resumed from its checkpoint gives the numbers of one that was never interrupted.
+    tenfold, once, and training goes on from the best epoch; after as many again it ends. On a CPU the same seed and
+    threads give the same numbers, and a training resumed from its checkpoint those of one never interrupted.
     """
 
     parameters: ArmNetParameters
@@ -151,14 +151,18 @@ class _Training:
         if not (epoch.is_finite and math.isfinite(metrics["loss"])):
             self._diverged()
         else:
-            self.state = self.state.after(
-                metrics["loss"], patience=self.parameters.patience, epochs=self.parameters.epochs
-            )
-            if self.state.best_epoch == self.state.epoch:
-                self.best = copied(self.module.state_dict())
+            self._judge(metrics["loss"])
             if keep:
                 self._checkpoint()
         epoch.report(metrics=metrics, message=self.state.ended)
+
+    def _judge(self, loss: float) -> None:
+        before = self.state
+        self.state = before.after(loss, patience=self.parameters.patience, epochs=self.parameters.epochs)
+        if self.state.best_epoch == self.state.epoch:
+            self.best = copied(self.module.state_dict())
+        elif self.state.decays > before.decays:
+            self.module.load_state_dict(self.best)
 
     def _diverged(self) -> None:
         if not self.best:

@@ -1,13 +1,13 @@
 """What ARM-Net says about itself: contributions that sum to the logit, and the quantities its paper publishes.
 
-Contributions. With c_fen = w_fn e_fe, field f's exact share in the exponent s_en = sum_f c_fen, and c' the mean share on
-training rows (s' = sum_f c'_f), integrated gradients (Sundararajan, Taly & Yan, ICML 2017) carry the logit back to s:
+With c_fen = w_fn e_fe, field f's exact share in the exponent s_en = sum_f c_fen, and c' the mean share on training rows
+(s' = sum_f c'_f), integrated gradients (Sundararajan, Taly & Yan, ICML 2017) carry the logit back to s:
 
     g_en = integral over t in (0, 1) of d logit / d s_en at s' + t (s - s')
     contribution_f = sum_en g_en (c_fen - c'_fen)          summed over f: logit(s) - logit(s')
 
-The second branch of ARM-Net+ is carried back to its embeddings in the same way along the same path. The path runs through
-BatchNorm and MLP; the gates are taken as they are on the row.
+The second branch of ARM-Net+ is carried back to its embeddings in the same way along the same path. The path runs
+through BatchNorm and MLP; the gates are taken as they are on the row.
 """
 
 from __future__ import annotations
@@ -95,8 +95,8 @@ def interaction_terms(module: ArmNet, data: EncodedDataset, context: ExplainCont
     return InteractionTerms(
         terms=tuple(terms[:_TERMS]),
         method="Sets of fields with a gate above 0 in the same neuron, as the paper publishes them.",
-        meaning="Frequency: how many neurons per row combine exactly these fields. Weight: mean |w| of their fields. A term "
-        "that is used often need not matter at the output, and it shows no sign.",
+        meaning="Frequency: how many neurons per row combine exactly these fields. Weight: mean |w| of their fields. A "
+        "term that is used often need not matter at the output, and it shows no sign.",
         rows=len(data),
     )
 

@@ -12,7 +12,7 @@ Axes: B batch, F field, E embedding, N = K*O neurons.
 
 DIFF: numerical fields are value x vector + bias vector, with a trained vector where the value is missing; the authors
 clamp values to [0.001, 1] and have no bias vector.
-DIFF: the neurons reach the MLP in the order (E, N), not (N, E): the same function with the first layer's columns permuted.
+DIFF: the neurons reach the MLP in the order (E, N), not (N, E): the same function, the first layer's columns permuted.
 DIFF: the MLP has no batch normalisation of its own, and its output bias starts at the logit of the label's rate.
 DIFF: running statistics are plain means over the first batches, so that a short training can be evaluated too.
 """

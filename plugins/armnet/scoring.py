@@ -11,7 +11,7 @@ FloatArray = NDArray[np.floating]
 
 
 def log_loss(target: FloatArray, logits: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the weighted mean of log(1 + exp(-logit)) over positives and log(1 + exp(logit)) over negatives, in nats."""
+    """Return the weighted mean of log(1 + exp(-logit)) of positives and log(1 + exp(logit)) of negatives, in nats."""
     losses = np.logaddexp(0.0, np.where(target > 0.5, -logits, logits).astype(np.float64))
     return float(np.average(losses, weights=weights))
 
@@ -28,11 +28,12 @@ def auc(target: FloatArray, logits: FloatArray, weights: FloatArray | None = Non
 
 
 def validation_metrics(target: FloatArray, logits: FloatArray, weights: FloatArray | None) -> dict[str, float]:
-    """Return {"loss", "auc"}; "auc" only where both classes carry weight."""
+    """Return {"loss", "auc"}; "auc" only where both classes carry weight. With a logit that is NaN, so is the loss."""
+    if np.isnan(logits).any():
+        return {"loss": float("nan")}
     counted = target if weights is None else target[weights > 0]
     metrics = {"loss": log_loss(target, logits, weights)}
-    # NaN logits have no order; the loss says that training failed.
-    if has_both_classes(counted) and np.isfinite(logits).all():
+    if has_both_classes(counted):
         metrics["auc"] = auc(target, logits, weights)
     return metrics
 

@@ -26,7 +26,7 @@ Weights = dict[str, Tensor]
 class TrainingState:
     """Epochs and steps done, the best epoch by validation log loss, and what the learning rate has come to.
 
-    `stale` counts epochs since the best one or since the learning rate fell; `ended` says in words why training is over.
+    `stale` counts epochs since the best one or since the learning rate fell; `ended` says why training is over.
     """
 
     epoch: int = 0
@@ -132,5 +132,6 @@ def _optimizer(tensors: Weights) -> dict[str, Any]:
     state: dict[int, dict[str, Any]] = {}
     for path, tensor in tensors.items():
         parameter, name = path.split("/")
-        state.setdefault(int(parameter), {})[name] = tensor
+        # A step kept as a tensor would be rounded to single precision in SparseAdam.
+        state.setdefault(int(parameter), {})[name] = tensor if tensor.is_floating_point() else int(tensor)
     return state
