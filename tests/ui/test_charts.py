@@ -85,6 +85,11 @@ def test_a_number_has_about_three_digits_and_a_true_minus(qapp: Any, value: floa
     assert numbers.number(value).replace("E", "e") == text
 
 
+def test_a_fixed_number_of_decimals_is_kept_and_zero_has_no_sign(qapp: Any) -> None:
+    assert numbers.number(-3.8e-19, 5) == "0.00000"
+    assert numbers.number(1234567.0, 1) == "1,234,567.0"
+
+
 def test_a_cell_says_what_its_column_means(qapp: Any) -> None:
     share = TableColumn("Share", percent=True)
     assert numbers.cell(0.125, share) == "12.5 %"

@@ -80,9 +80,15 @@ def test_without_runs_the_page_leads_to_training(session: RecordingSession, qtbo
     assert page.primary.text() == ""
 
 
-def test_the_newest_run_is_shown_at_once(page: ResultsPage) -> None:
-    assert page.list.chosen().id == "new"
-    assert page.quality._charts["roc"].picture.series[0].name.startswith("Trees")
+def test_the_best_of_the_newest_runs_is_shown_at_once(page: ResultsPage) -> None:
+    assert page.list.chosen().id == "old"
+    assert page.quality._charts["roc"].picture.series[0].name.startswith("Net")
+
+
+def test_a_new_test_set_is_looked_at_first(page: ResultsPage, session: RecordingSession, qtbot: Any) -> None:
+    add_run(session.project, "other", TREES, auc=0.5, minutes=9, fingerprint="test-2")
+    page._forget()
+    assert page.list.chosen().id == "other"
 
 
 def test_a_run_says_its_figures_to_those_who_cannot_see_them(page: ResultsPage) -> None:
@@ -118,6 +124,7 @@ def test_a_click_on_the_check_mark_takes_a_run_into_the_comparison(page: Results
 
 
 def test_the_bin_gives_a_run_back(page: ResultsPage, session: RecordingSession, qtbot: Any) -> None:
+    page.list.choose("new")
     qtbot.mouseClick(page._delete, Qt.MouseButton.LeftButton)
     assert [run.id for run in session.runs()] == ["old"]
     qtbot.mouseClick(page._bin_button, Qt.MouseButton.LeftButton)
@@ -148,6 +155,8 @@ def test_a_damaged_run_is_said_and_the_others_still_open(
     page: ResultsPage, session: RecordingSession, qtbot: Any
 ) -> None:
     (session.project.run_folder("old") / "evidence.json").write_text("{", encoding="utf-8")
+    look_at(page, "new", page.why, qtbot)
+    assert session.seen == []
     look_at(page, "old", page.why, qtbot)
     assert session.seen[-1].what.startswith("evidence.json")
     look_at(page, "new", page.why, qtbot)
@@ -174,6 +183,7 @@ def test_a_pair_opens_value_by_value(page: ResultsPage, session: RecordingSessio
     finish(session.last, MADE)
     assert page.why.view("observed").picture == CELLS
     assert page.why.view("observed").isVisible()
+    qtbot.waitUntil(lambda: not page.why._values_title.visibleRegion().isEmpty())
 
 
 def test_the_values_of_a_pair_go_with_its_run(page: ResultsPage, session: RecordingSession, qtbot: Any) -> None:

@@ -12,7 +12,7 @@ from core.display import BarList
 
 from ..palette import Colours, mix
 from . import numbers
-from .canvas import GAP, Canvas, hatch, text_in, widest
+from .canvas import GAP, Canvas, hatch, text_in
 
 _LONGEST_LABEL = 30.0
 _SHORTEST_BAR = 160.0
@@ -24,6 +24,8 @@ class BarListCanvas(Canvas):
     def __init__(self, picture: BarList, parent: QWidget | None = None) -> None:
         super().__init__(picture.title, parent)
         self._picture = picture
+        decimals = numbers.decimals_for(picture.values)
+        self._texts = [numbers.with_unit(value, picture.unit, decimals) for value in picture.values]
 
     @property
     def picture(self) -> BarList:
@@ -73,14 +75,10 @@ class BarListCanvas(Canvas):
 
     def _label_width(self) -> float:
         longest = _LONGEST_LABEL * self.metrics().averageCharWidth()
-        return min(widest(self.metrics(), self._picture.labels), longest) + GAP
-
-    def _value_texts(self) -> list[str]:
-        decimals = numbers.decimals_for(self._picture.values)
-        return [numbers.with_unit(value, self._picture.unit, decimals) for value in self._picture.values]
+        return min(self.widest(self._picture.labels), longest) + GAP
 
     def _value_width(self) -> float:
-        return widest(self.metrics(), self._value_texts()) + GAP
+        return self.widest(self._texts) + GAP
 
     def _span(self) -> tuple[float, float]:
         ends = [0.0, *self._picture.values, *self._picture.low, *self._picture.high]
@@ -100,7 +98,7 @@ class BarListCanvas(Canvas):
         names = QRectF(0, top, self._label_width() - GAP, line)
         text_in(painter, names, self._picture.labels[item], Qt.AlignmentFlag.AlignRight)
         figures = QRectF(self.width() - self._value_width(), top, self._value_width(), line)
-        text_in(painter, figures, self._value_texts()[item], Qt.AlignmentFlag.AlignRight)
+        text_in(painter, figures, self._texts[item], Qt.AlignmentFlag.AlignRight)
         if not math.isfinite(value):
             return
         area = QRectF(QPointF(self._x(0.0), top + line * 0.22), QPointF(self._x(value), top + line * 0.78)).normalized()

@@ -40,6 +40,7 @@ class Canvas(QWidget):
     def __init__(self, name: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._item: int | None = None
+        self._widths: dict[tuple[str, ...], float] = {}
         self.setMouseTracking(True)
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setFont(tabular(self.font()))
@@ -102,6 +103,13 @@ class Canvas(QWidget):
         """Return the metrics of the widget's font."""
         return QFontMetricsF(self.font(), self)
 
+    def widest(self, texts: Sequence[str]) -> float:
+        """Return the width of the widest text in the widget's font; measured once."""
+        key = tuple(texts)
+        if key not in self._widths:
+            self._widths[key] = widest(self.metrics(), key)
+        return self._widths[key]
+
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the picture, and a frame around the item pointed at."""
         with QPainter(self) as painter:
@@ -155,6 +163,7 @@ class Canvas(QWidget):
         """Paint again in other colours or with another font."""
         super().changeEvent(event)
         if event.type() in (QEvent.Type.PaletteChange, QEvent.Type.FontChange):
+            self._widths.clear()
             self.updateGeometry()
             self.update()
 

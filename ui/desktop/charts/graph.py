@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from core.display import InteractionGraph
 
 from ..palette import Colours, mix
-from .canvas import GAP, Canvas, text_in, widest
+from .canvas import GAP, Canvas, text_in
 
 _LONGEST_LABEL = 22.0
 _REACH = 9.0
@@ -72,7 +72,7 @@ class GraphCanvas(Canvas):
 
     def _label_width(self) -> float:
         names = [name for name, _ in self._picture.nodes]
-        return min(widest(self.metrics(), names), _LONGEST_LABEL * self.metrics().averageCharWidth()) + 2 * GAP
+        return min(self.widest(names), _LONGEST_LABEL * self.metrics().averageCharWidth()) + 2 * GAP
 
     def _radius(self) -> float:
         across = self.width() / 2 - self._label_width() - GAP

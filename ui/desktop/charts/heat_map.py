@@ -12,7 +12,7 @@ from core.display import HeatMap
 
 from ..palette import Colours, along, mix, readable_on
 from . import numbers
-from .canvas import GAP, Canvas, hatch, text_in, widest
+from .canvas import GAP, Canvas, hatch, text_in
 
 _LONGEST_LABEL = 22.0
 _SMALLEST_CELL = 30.0
@@ -103,16 +103,16 @@ class HeatMapCanvas(Canvas):
 
     def _label_width(self) -> float:
         longest = _LONGEST_LABEL * self.metrics().averageCharWidth()
-        return min(widest(self.metrics(), self._picture.rows), longest) + GAP
+        return min(self.widest(self._picture.rows), longest) + GAP
 
     def _heads_fit(self) -> bool:
-        return widest(self.metrics(), self._picture.columns) + 6 <= self._cell_size()[0]
+        return self.widest(self._picture.columns) + 6 <= self._cell_size()[0]
 
     def _head_height(self) -> float:
         if self._heads_fit():
             return self.metrics().height() + GAP
         longest = _LONGEST_LABEL * self.metrics().averageCharWidth()
-        return min(widest(self.metrics(), self._picture.columns), longest) + GAP
+        return min(self.widest(self._picture.columns), longest) + GAP
 
     def _cell_size(self) -> tuple[float, float]:
         columns = max(len(self._picture.columns), 1)

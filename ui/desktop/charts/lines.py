@@ -20,7 +20,7 @@ from core.display import LineChart, Series
 from ..palette import Colours, mix
 from . import numbers
 from .axis import Axis, axis_of
-from .canvas import GAP, Canvas, text_in, widest
+from .canvas import GAP, Canvas, text_in
 
 _BAND_OPACITY = 50
 _DOT = 3.0
@@ -53,6 +53,7 @@ class LineCanvas(Canvas):
         """Show other lines; while a model trains this is called several times a second."""
         self._picture = picture
         self._x_axis, self._y_axis = _axes(picture)
+        self._widths.clear()
         self.setAccessibleName(picture.title or self.tr("Line chart"))
         self.point_at(None)
         self.update()
@@ -120,7 +121,7 @@ class LineCanvas(Canvas):
 
     def _area(self) -> QRectF:
         line = self.metrics().height()
-        left = (line + 4 if self._picture.y_label else 0) + widest(self.metrics(), self._y_axis.texts) + GAP
+        left = (line + 4 if self._picture.y_label else 0) + self.widest(self._y_axis.texts) + GAP
         bottom = line * (2.2 if self._picture.x_label else 1.2) + self._legend_height()
         top = line / 2
         width = self.width() - left - self.metrics().horizontalAdvance("00")

@@ -12,23 +12,22 @@ from core.display import Cell, TableColumn
 NOTHING = "–"
 _MINUS = "−"
 _SMALLEST_PLAIN = 1e-4
-_LARGEST_PLAIN = 1e6
 
 
 def number(value: float, decimals: int | None = None) -> str:
     """Return `value` with `decimals`, or with about three significant digits when None."""
     if not math.isfinite(value):
         return NOTHING
-    if decimals is None:
-        decimals = _decimals_of(value)
-    if value and not _SMALLEST_PLAIN <= abs(value) < _LARGEST_PLAIN and decimals > 0:
+    if decimals is not None:
+        return fixed(value, decimals)
+    if value and abs(value) < _SMALLEST_PLAIN:
         return _signed(QLocale().toString(float(value), "e", 1))
-    return _signed(QLocale().toString(float(value), "f", decimals))
+    return fixed(value, _decimals_of(value))
 
 
 def fixed(value: float, decimals: int) -> str:
-    """Return the number with so many decimals, however small or large it is."""
-    return _signed(QLocale().toString(float(value), "f", decimals))
+    """Return the number with so many decimals, however small or large it is; what rounds to zero has no sign."""
+    return _signed(QLocale().toString(round(float(value), decimals) + 0.0, "f", decimals))
 
 
 def general(value: float, digits: int) -> str:

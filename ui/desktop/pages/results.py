@@ -86,7 +86,7 @@ class ResultsPage(Page):
         self.list.runs.set_runs(runs)
         self._stack.setCurrentIndex(1 if runs or binned or self._in_bin else 0)
         self._show_bin(binned)
-        self.list.choose(chosen if self.list.runs.row_of(chosen) >= 0 else runs[0].id if runs else "")
+        self.list.choose(chosen if self.list.runs.row_of(chosen) >= 0 else _first_look(runs))
         self._choose(self.list.chosen())
         self._look_up_faithfulness()
         self.primary.setText(self.tr("Make a report →") if any(run.metrics for run in runs) else "")
@@ -285,3 +285,11 @@ class ResultsPage(Page):
         self._run, self._content, self._in_bin = None, None, False
         self._fresh.clear()
         self.refresh()
+
+
+def _first_look(runs: tuple[RunRecord, ...]) -> str:
+    """Return the run to show first: of those tested on the same rows as the newest, the one with the highest AUC."""
+    if not runs:
+        return ""
+    same = [run for run in runs if run.data_fingerprint == runs[0].data_fingerprint and "auc" in run.metrics]
+    return max(same, key=lambda run: run.metrics["auc"].value, default=runs[0]).id

@@ -11,6 +11,8 @@ from ..charts import PictureView
 from ..fonts import SPACE
 from ..session import Session
 
+_MEASURED_ROWS = 20
+
 
 class Scrolling(QScrollArea):
     """Scrolls a widget up and down; never sideways, because it is at least as wide as the widget needs."""
@@ -70,6 +72,7 @@ class Pictures(QWidget):
 def fit_columns(table: QTableView, widest: int = 220) -> None:
     """Give every column the width of its head and first rows, within limits."""
     header = table.horizontalHeader()
+    header.setResizeContentsPrecision(_MEASURED_ROWS)
     for column in range(table.model().columnCount()):
         wanted = max(table.sizeHintForColumn(column), header.sectionSizeHint(column))
         table.setColumnWidth(column, min(wanted, widest))

@@ -24,6 +24,7 @@ class RowsModel(QAbstractTableModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._rows = pa.table({})
+        self._columns: dict[str, pa.Array] = {}
         self._names: tuple[str, ...] = ()
         self._order = np.zeros(0, np.int64)
         self._text = ""
@@ -43,6 +44,7 @@ class RowsModel(QAbstractTableModel):
         """Show other rows, highest probability first, keeping the filter."""
         self.beginResetModel()
         self._rows = rows
+        self._columns = {name: pa.concat_arrays(rows[name].chunks) for name in rows.column_names if rows.num_rows}
         first = [name for name in _FIRST if name in rows.column_names]
         self._names = tuple(first + [name for name in rows.column_names if name not in (*first, *_HIDDEN)])
         self._sort = ("probability", True) if "probability" in self._names else ("", False)
@@ -96,7 +98,7 @@ class RowsModel(QAbstractTableModel):
             Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole, Qt.ItemDataRole.ForegroundRole,
         ):  # fmt: skip
             return None
-        value = self._rows[name][self.at(index.row())].as_py()
+        value = self._columns[name][self.at(index.row())].as_py()
         if role == Qt.ItemDataRole.ForegroundRole:
             return colours().faint if value is None else None
         return _text_of(name, value)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtCore import QEvent, QTimer
+from PySide6.QtWidgets import QApplication, QButtonGroup, QHBoxLayout, QLabel, QStackedWidget, QVBoxLayout, QWidget
 
 from core import present
 from core.commands import MakeValueTable, ValueTableMade
@@ -148,9 +149,14 @@ class WhyTab(QWidget):
         for name, picture in (("effect", made.effect), ("observed", made.observed), ("predicted", made.predicted)):
             self._values.show_picture(name, picture)
         self._values.show()
+        QTimer.singleShot(0, self, self._show_values_at_top)
+
+    def _show_values_at_top(self) -> None:
+        """Scroll to the values once they have their place."""
         area = self._stack.widget(0)
         if isinstance(area, Scrolling):
-            area.ensureWidgetVisible(self._values_title)
+            QApplication.sendPostedEvents(None, QEvent.Type.LayoutRequest)
+            area.verticalScrollBar().setValue(self._values_title.y() - SPACE)
 
     def _forget_pair(self) -> None:
         self._pair = None

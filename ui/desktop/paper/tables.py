@@ -44,10 +44,17 @@ def column_widths(table: Table, width: float) -> list[float]:
     natural = [max(natural_width(text, HEAD) for text in column) + _GUTTER for column in texts]
     if sum(natural) <= width:
         return _stretch(natural, width)
-    least = [max(longest_word(text, HEAD) for text in column) + _GUTTER for column in texts]
+    least = [_least(column, texts[number]) + _GUTTER for number, column in enumerate(table.columns)]
     if sum(least) >= width:
         return [each * width / sum(least) for each in least]
     return _share(natural, least, width)
+
+
+def _least(column: TableColumn, texts: Sequence[str]) -> float:
+    """Return the width below which words would be cut; figures with their intervals stay on one line."""
+    if column.align is Align.RIGHT:
+        return max(longest_word(texts[0], HEAD), *(natural_width(text, CELL) for text in texts[1:]), 0.0)
+    return max(longest_word(text, HEAD) for text in texts)
 
 
 def _share(natural: Sequence[float], least: Sequence[float], width: float) -> list[float]:
