@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from crosslens.data import EncodedDataset, Float64Array, Int64Array
 
 from .commands import ValueTableMade
+from .differences import quantile_bins, second_difference
 from .display import HeatMap
-from .evidence import quantile_bins, second_difference
 from .variants import Predict
 
 MINIMUM_SUPPORT = 30

@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from core.evidence import Plan, additive_part, benjamini_hochberg, field_effects, prove_interactions, second_difference
+from core.differences import additive_part, balanced_sample, second_difference
+from core.evidence import Plan, benjamini_hochberg, field_effects, prove_interactions
 from crosslens import DataError, EncodedDataset, Stopped
 
 from .analytic import additive, interacting, labelled, product, rows
@@ -95,9 +96,9 @@ def test_many_pairs_are_screened_and_the_strong_ones_confirmed_on_more_rows():
     data = labelled(rows(5000, cardinalities=(8, 6, 10, 5, 5), numbers=2), interacting)
     evidence = _proved(counting, data, rows=800, confirm=3, background=2)
     assert evidence.pairs[0].fields == ("c0", "c1") and evidence.pairs[0].supported
-    assert len(evidence.pairs) == 21 and evidence.rows == 5000
-    assert sum(calls) == 800 * (1 + 2 * (7 + 21)) + 5000 * (1 + 2 * (7 + 3))
-    assert "21 pairs on 800 held-out rows, the 3 strongest again on 5,000" in evidence.method
+    assert len(evidence.pairs) == 21 and evidence.rows == 4000
+    assert sum(calls) == 800 * (1 + 2 * (7 + 21)) + 4000 * (1 + 2 * (7 + 3))
+    assert "21 pairs on 800 held-out rows, the 3 strongest again on 4,000, positives enriched" in evidence.method
 
 
 def test_a_slow_model_is_asked_about_fewer_rows_and_the_method_says_so():
@@ -108,12 +109,42 @@ def test_a_slow_model_is_asked_about_fewer_rows_and_the_method_says_so():
 
 
 def test_a_budget_spares_the_rows_that_prove_before_those_that_choose():
-    plan = Plan(rows=2000, background=4, confirm=15, confirm_rows=8000)
+    plan = Plan(rows=2000, background=4, confirm=15, confirm_rows=4000, available=8000)
     full = plan.cost(14, 91)
     less = plan.within(full / 3, 14, 91)
     assert less.cost(14, 91) <= full / 3 < plan.within(full / 2, 14, 91).cost(14, 91)
-    assert (less.background, less.confirm_rows) == (2, 8000) and 500 <= less.rows < 2000
+    assert (less.background, less.confirm_rows) == (2, 4000) and 500 <= less.rows < 2000
     assert plan.within(full, 14, 91) == plan
+
+
+def _rare(data: EncodedDataset) -> np.ndarray:
+    return interacting(data) - 2.0
+
+
+def test_a_balanced_sample_has_half_positives_and_weighs_them_back():
+    data = labelled(rows(20_000), _rare)
+    sample = balanced_sample(data, 2000, np.random.default_rng(0))
+    assert len(sample.rows) == 2000 and sample.rows.target.sum() == 1000
+    assert sample.design.mean() == pytest.approx(1.0)
+    assert np.average(sample.rows.target, weights=sample.design) == pytest.approx(data.target.mean())
+    assert np.average(_rare(sample.rows), weights=sample.design) == pytest.approx(_rare(data).mean(), abs=0.1)
+
+
+@pytest.mark.parametrize(("label", "count"), [(0.0, 40), (1.0, 40), (0.0, 500)])
+def test_a_balanced_sample_of_one_class_is_a_plain_one(label, count):
+    data = labelled(rows(200), lambda data: np.full(len(data), 100.0 if label else -100.0))
+    sample = balanced_sample(data, count, np.random.default_rng(0))
+    assert len(sample.rows) == min(count, 200) and set(sample.design.tolist()) == {1.0}
+
+
+def test_enriched_positives_give_the_same_figures_and_a_much_sharper_proof():
+    data, asked = labelled(rows(20_000), _rare), [("c0", "c1")]
+    everything, enriched = (_proved(_rare, data, pairs=asked, confirm_rows=count).pairs[0] for count in (20_000, 2000))
+    part = _proved(_rare, data.take(slice(0, 2000)), pairs=asked).pairs[0]
+    assert enriched.effect == pytest.approx(everything.effect, abs=0.05)
+    assert enriched.gain_low < everything.gain < enriched.gain_high
+    widths = [pair.gain_high - pair.gain_low for pair in (everything, enriched, part)]
+    assert widths[0] < widths[1] < 0.6 * widths[2]
 
 
 def test_only_the_asked_pairs_are_looked_at():

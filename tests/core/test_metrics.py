@@ -223,3 +223,9 @@ def test_wilson_knows_the_textbook_interval():
     low, high = wilson(8, 10)
     assert (low, high) == pytest.approx((0.4902, 0.9433), abs=1e-4)
     assert wilson(0, 0) == (0.0, 1.0)
+
+
+def test_the_interval_of_the_calibration_error_is_not_pushed_up_by_resampling():
+    found = evaluate(*_clicks(4000)).metric("calibration_error")
+    above, below = found.high - found.value, found.value - found.low
+    assert 0.3 < above / below < 3.0
