@@ -24,7 +24,7 @@ class ArmNetParameters:
         4, label="Heads", help="Groups of neurons; each head compares fields in its own way.", minimum=1, maximum=64
     )
     neurons: int = parameter(
-        16, label="Neurons per head", help="Each neuron looks for one combination of fields.", minimum=1, maximum=512
+        8, label="Neurons per head", help="Each neuron looks for one combination of fields.", minimum=1, maximum=512
     )
     embedding: int = parameter(
         10, label="Embedding width", help="Numbers that describe one value of a field.", minimum=2, maximum=256
@@ -34,18 +34,18 @@ class ArmNetParameters:
         minimum=1.0, maximum=2.5, step=0.1,
     )  # fmt: skip
     layers: tuple[int, ...] = parameter(
-        (128, 128), label="Hidden layers", help="Widths of the layers behind the neurons.", minimum=1, maximum=4096
+        (64,), label="Hidden layers", help="Widths of the layers behind the neurons.", minimum=1, maximum=4096
     )
     dropout: float = parameter(
         0.1, label="Dropout", help="Share of hidden units left out at random while training.",
         minimum=0.0, maximum=0.9, step=0.05,
     )  # fmt: skip
     l2: float = parameter(
-        0.01, label="Embedding L2", help="Pulls the vectors of looked-up values towards 0; higher is more cautious.",
-        minimum=0.0, maximum=10.0, logarithmic=True,
+        100.0, label="Embedding L2", help="Holds back the vectors of values with few rows; higher is more cautious.",
+        minimum=0.0, maximum=1e6, logarithmic=True,
     )  # fmt: skip
     learning_rate: float = parameter(
-        0.001, label="Learning rate", help="Size of each step. Lower needs more epochs.",
+        0.002, label="Learning rate", help="Size of each step. Lower needs more epochs.",
         minimum=1e-6, maximum=1.0, logarithmic=True,
     )  # fmt: skip
     batch_size: int = parameter(

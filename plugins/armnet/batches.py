@@ -68,5 +68,25 @@ class FieldDropout:
         return torch.where(chance < self.share, hidden, ids), kept_values
 
 
+class Prior:
+    """A Gaussian prior on the vector of every value of a categorical field: l2 times its squared length, once an epoch.
+
+    A lookup carries its value's share, l2 / (lookups of the value in an epoch): values with few rows are held back more
+    per row than values with many, and only vectors that a batch looks up are touched.
+    """
+
+    def __init__(self, train: EncodedDataset, l2: float, field_dropout: float, device: torch.device) -> None:
+        self.l2 = l2
+        counts = np.bincount(train.ids.ravel(), minlength=train.schema.table_size).astype(np.float64)
+        for reserved in (MISSING_ID, UNKNOWN_ID):
+            counts[train.schema.offsets + reserved] += len(train) * field_dropout / 2
+        self.share = torch.from_numpy(l2 / np.maximum(counts, 1)).to(device, torch.float32)
+
+    def penalty(self, ids: Tensor, embedded: Tensor) -> Tensor:
+        """Return this batch's part of the penalty, in nats per row, for ids (B, C) and e (B, F, E)."""
+        lengths = embedded[:, : ids.shape[1]].square().sum(2)
+        return (lengths * self.share[ids.long()]).sum() / len(ids)
+
+
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(device)

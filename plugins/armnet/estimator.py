@@ -19,7 +19,7 @@ from crosslens.plain import to_plain
 
 from ..labels import check_labels
 from . import ArmNetParameters
-from .batches import Batch, FieldDropout, batch_count, training_batches
+from .batches import Batch, FieldDropout, Prior, batch_count, training_batches
 from .fitted import ArmNetModel, predict_logits
 from .module import ArmNet
 from .scoring import validation_metrics
@@ -86,6 +86,7 @@ class _Training:
     optimizers: list[torch.optim.Optimizer]
     identity: dict[str, Any]
     dropout: FieldDropout
+    prior: Prior
     state: TrainingState = field(default_factory=TrainingState)
     best: Weights = field(default_factory=dict)
 
@@ -102,6 +103,7 @@ class _Training:
             optimizers=_optimizers(module),
             identity=_identity(parameters, data, context),
             dropout=FieldDropout(data.schema.offsets, parameters.field_dropout, device),
+            prior=Prior(data.train, parameters.l2, parameters.field_dropout, device),
         )
         training.resume()
         return training
@@ -236,11 +238,10 @@ class _Epoch:
         training = self.training
         training.state = replace(training.state, step=training.state.step + 1)
         training.module.average_statistics(training.state.step)
-        loss, penalty = training_loss(training.module, batch, training.dropout)
-        total = loss + training.parameters.l2 * penalty if training.parameters.l2 else loss
+        loss, penalty = training_loss(training.module, batch, training.dropout, training.prior)
         for optimizer in training.optimizers:
             optimizer.zero_grad()
-        total.backward()
+        (loss + penalty).backward()
         for optimizer in training.optimizers:
             optimizer.step()
         self._loss += loss.detach()
@@ -258,10 +259,15 @@ class _Epoch:
         self._losses = 0
 
 
-def training_loss(module: ArmNet, batch: Batch, dropout: FieldDropout) -> tuple[Tensor, Tensor]:
-    """Return the mean log loss of a batch in nats, and the L2 penalty of the embeddings it looked up."""
-    logits, penalty = module(*dropout(batch.ids, batch.values))
-    return functional.binary_cross_entropy_with_logits(logits, batch.target, weight=batch.weights), penalty
+def training_loss(module: ArmNet, batch: Batch, dropout: FieldDropout, prior: Prior) -> tuple[Tensor, Tensor]:
+    """Return the mean log loss of a batch in nats, and the penalty of the embeddings it looked up."""
+    ids, values = dropout(batch.ids, batch.values)
+    embeddings = module.embeddings(ids, values)
+    loss = functional.binary_cross_entropy_with_logits(module.logits(*embeddings), batch.target, weight=batch.weights)
+    if not prior.l2:
+        return loss, torch.zeros_like(loss)
+    penalties = [prior.penalty(ids, embedded) for embedded in embeddings if embedded is not None]
+    return loss, torch.stack(penalties).sum()
 
 
 def _optimizers(module: ArmNet) -> list[torch.optim.Optimizer]:

@@ -121,7 +121,7 @@ class _Rows:
         inside = module.inside(ids, values)
         start = baseline.shares.sum(0)
         with torch.inference_mode():
-            logits = module(ids, values)[0].double()
+            logits = module(ids, values).double()
         deep = None if inside.deep is None or baseline.deep is None else inside.deep - baseline.deep
         return cls(module, (start, baseline.deep), (inside.sums - start, deep), inside, baseline, logits, origin)
 

@@ -136,5 +136,5 @@ def predict_logits(module: ArmNet, data: EncodedDataset) -> Float64Array:
     device = module.arm.query.device
     with torch.inference_mode():
         for rows, ids, values in chunks(data, _CHUNK, device):
-            logits[rows] = module(ids, values)[0].cpu().numpy()
+            logits[rows] = module(ids, values).cpu().numpy()
     return logits

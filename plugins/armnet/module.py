@@ -92,10 +92,6 @@ class ArmBranch(nn.Module):
         products = self.norm(sums.exp().flatten(0, 1)).view_as(sums)  # (B, E, N), normalised over B and E
         return self.mlp(products.flatten(1)).squeeze(1)  # type: ignore[no-any-return]
 
-    def forward(self, embedded: Tensor) -> Tensor:
-        """Return logits (B,) for e (B, F, E)."""
-        return self.head(self.exponents(embedded))
-
 
 class DeepBranch(nn.Module):
     """The network beside the neurons in ARM-Net+, and the weights that join both."""
@@ -145,21 +141,23 @@ class ArmNet(nn.Module):
         self.deep = DeepBranch(schema, parameters) if plus else None
         self._start_at(rate)
 
-    def forward(self, ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B,) and the mean squared length of the embeddings of a row, for L2 regularisation."""
-        embedded = self.embedding(ids, values)
-        arm, penalty = self.arm(embedded), _mean_square(embedded)
-        if self.deep is None:
-            return arm, penalty
-        deep = self.deep.embedding(ids, values)
-        return self.deep.join(arm, self.deep.head(deep)), penalty + _mean_square(deep)
+    def forward(self, ids: Tensor, values: Tensor) -> Tensor:
+        """Return logits (B,) for ids (B, C) and values (B, M)."""
+        return self.logits(*self.embeddings(ids, values))
+
+    def embeddings(self, ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor | None]:
+        """Return the embeddings (B, F, E) of the neurons and, in ARM-Net+, those of the network beside them."""
+        return self.embedding(ids, values), None if self.deep is None else self.deep.embedding(ids, values)
+
+    def logits(self, embedded: Tensor, deep: Tensor | None) -> Tensor:
+        """Return logits (B,) for what `embeddings` returned."""
+        return self.head(self.arm.exponents(embedded), deep)
 
     def inside(self, ids: Tensor, values: Tensor) -> Inside:
         """Return gates, weights and embeddings of every row, without a graph."""
         with torch.no_grad():
-            embedded = self.embedding(ids, values)
+            embedded, deep = self.embeddings(ids, values)
             gates, signed = self.arm.weights(embedded)
-            deep = None if self.deep is None else self.deep.embedding(ids, values)
         return Inside(embedded, gates, signed, deep)
 
     def head(self, sums: Tensor, deep: Tensor | None) -> Tensor:
@@ -188,7 +186,3 @@ def mlp(width: int, layers: Sequence[int], dropout: float) -> nn.Sequential:
         parts += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
         width = size
     return nn.Sequential(*parts, nn.Linear(width, 1))
-
-
-def _mean_square(embedded: Tensor) -> Tensor:
-    return embedded.square().sum() / len(embedded)

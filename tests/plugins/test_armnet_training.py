@@ -20,6 +20,7 @@ from crosslens import (
 )
 from crosslens.testing import main_effects, training_data, unseen_ids, xor
 from plugins.armnet import SPECS, ArmNetParameters, ArmNetPlusParameters, build, load
+from plugins.armnet.batches import Prior
 from plugins.armnet.scoring import auc
 from plugins.armnet.training_state import TrainingState
 
@@ -211,6 +212,21 @@ def exploding(data: TrainingData) -> TrainingData:
     values = np.where(np.isnan(data.train.values), np.nan, 1e30).astype(np.float32)
     train = EncodedDataset(data.schema, data.train.ids, values, data.train.labels)
     return TrainingData(train, data.validation)
+
+
+def test_the_prior_holds_a_value_back_once_an_epoch_however_often_it_occurs(data: TrainingData) -> None:
+    prior = Prior(data.train, 3.0, 0.0, torch.device("cpu"))
+    ids = torch.tensor(data.train.ids)
+    ones = torch.ones(*ids.shape, 2)
+    present = len(np.unique(data.train.ids))
+    assert prior.penalty(ids, ones).item() * len(ids) == pytest.approx(3.0 * 2 * present, rel=1e-5)
+
+
+def test_a_stronger_prior_keeps_embeddings_shorter(data: TrainingData) -> None:
+    lengths = [
+        build(replace(QUICK, l2=l2)).fit(data, FitContext()).module.embedding.table.norm().item() for l2 in (0.0, 300.0)
+    ]
+    assert lengths[1] < 0.7 * lengths[0]
 
 
 def test_rows_without_weight_do_not_count(data: TrainingData) -> None:
