@@ -48,7 +48,16 @@ HEAT = HeatMap(
     "logit",
     greyed=((False, False, True), (False, False, True), (True, True, False)),
 )
-RATES = HeatMap("Rates", ("x", "y"), ("u", "v"), ((0.1, 0.2), (0.3, None)), "%", counts=((10, 20), (30, 0)))
+RATES = HeatMap(
+    "Rates",
+    ("x", "y"),
+    ("u", "v"),
+    ((0.1, 0.2), (0.3, None)),
+    "%",
+    False,
+    ((False, False), (True, False)),
+    ((10, 20), (30, 0)),
+)
 BARS = BarList("Fields", ("a", "b"), (0.8, -0.2), (0.7, -0.3), (0.9, -0.1), "logit", (False, True))
 TRAIN = Series("train", (1.0, 2.0, 3.0), (0.5, 0.4, 0.3))
 CHANCE = Series("chance", (1.0, 3.0), (1.0, 1.0), reference=True)
@@ -102,7 +111,7 @@ def test_a_symmetric_heat_map_lists_every_pair_once() -> None:
 
 
 def test_a_heat_map_of_two_fields_lists_every_cell_with_its_support() -> None:
-    assert as_table(RATES).rows[0] == ("x", "u", 0.1, 10)
+    assert as_table(RATES).rows[0] == ("x", "u", 0.1, 10, True)
     assert len(as_table(RATES).rows) == 4
 
 
@@ -153,6 +162,7 @@ def test_the_diagonal_chooses_nothing(shown: Any, qtbot: Any) -> None:
 def test_an_unsupported_cell_says_so_and_a_count_is_read(shown: Any) -> None:
     assert shown(HEAT).canvas.describe(2).endswith("not supported by the evidence")
     assert shown(RATES).canvas.describe(1) == "x × v: 20.0 %, 20 rows"
+    assert shown(RATES).canvas.describe(2).endswith("30 rows, too few rows")
 
 
 def test_an_edge_of_the_graph_is_chosen_where_it_is_painted(shown: Any, qtbot: Any) -> None:
@@ -191,6 +201,13 @@ def test_live_lines_keep_their_widget(shown: Any) -> None:
     view.set_picture(LineChart("Curve", "epoch", "loss", (Series("train", (1.0,), (0.5,)),)))
     assert view.canvas is canvas
     assert canvas.picture.series[0].x == (1.0,)
+
+
+@pytest.mark.parametrize(
+    ("epochs", "texts"), [((1.0, 2.0), ["1", "2"]), ((1.0, 12.0), ["2", "4", "6", "8", "10", "12"])]
+)
+def test_whole_numbers_get_whole_ticks(qapp: Any, epochs: tuple[float, ...], texts: list[str]) -> None:
+    assert list(axis_of(epochs, whole=True).texts) == texts
 
 
 @given(st.lists(st.floats(-1e6, 1e6), max_size=20), st.floats(0, 0.1))

@@ -65,8 +65,8 @@ def test_without_a_preparation_the_page_leads_to_the_data(session: RecordingSess
     assert not page.primary.isEnabled()
 
 
-def test_one_model_of_terms_and_one_of_pairs_are_chosen_at_first(page: TrainPage) -> None:
-    assert default_choice([LINE, NET, TREES]) == ("net", "trees")
+def test_two_models_that_show_interactions_are_chosen_at_first(page: TrainPage) -> None:
+    assert default_choice([LINE, NET, replace(NET, id="net-plus"), TREES]) == ("net", "trees")
     assert default_choice([LINE]) == ("line",)
     assert page.chooser is not None
     assert page.chooser.chosen() == ("net", "trees")

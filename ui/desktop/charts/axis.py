@@ -31,8 +31,11 @@ class Axis:
         return (value - self.low) / self.span
 
 
-def axis_of(values: Iterable[float], *, margin: float = 0.0, count: int = 5) -> Axis:
-    """Return the axis for some values, with about `count` ticks; `margin` is left free at both ends, as a share."""
+def axis_of(values: Iterable[float], *, margin: float = 0.0, whole: bool = False, count: int = 5) -> Axis:
+    """Return the axis for some values, with about `count` ticks.
+
+    `margin` is left free at both ends, as a share; `whole` keeps ticks on whole numbers.
+    """
     finite = [value for value in values if math.isfinite(value)]
     low, high = (min(finite), max(finite)) if finite else (0.0, 1.0)
     if high <= low:
@@ -41,6 +44,8 @@ def axis_of(values: Iterable[float], *, margin: float = 0.0, count: int = 5) -> 
     room = margin * (high - low)
     low, high = low - room, high + room
     step = round_step((high - low) / count)
+    if whole and step != round(step):
+        step = float(math.ceil(step))
     ticks = tuple(step * place for place in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1))
     return Axis(low, high, ticks, tuple(_text(tick + 0.0, step, max(abs(low), abs(high))) for tick in ticks))
 

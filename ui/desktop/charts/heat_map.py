@@ -70,7 +70,7 @@ class HeatMapCanvas(Canvas):
         if self._picture.counts:
             parts.append(self.tr("{count} rows").format(count=numbers.whole(self._picture.counts[row][column])))
         if self._is_grey(row, column):
-            parts.append(self.tr("not supported by the evidence"))
+            parts.append(self._grey_words())
         return ", ".join(parts)
 
     def sizeHint(self) -> QSize:
@@ -100,6 +100,10 @@ class HeatMapCanvas(Canvas):
 
     def _is_grey(self, row: int, column: int) -> bool:
         return bool(self._picture.greyed) and self._picture.greyed[row][column]
+
+    def _grey_words(self) -> str:
+        """Return what grey means: cells with counts are grey for want of rows, pairs for want of evidence."""
+        return self.tr("too few rows") if self._picture.counts else self.tr("not supported by the evidence")
 
     def _label_width(self) -> float:
         longest = _LONGEST_LABEL * self.metrics().averageCharWidth()
@@ -199,7 +203,7 @@ class HeatMapCanvas(Canvas):
         painter.fillRect(swatch, hatch(ink))
         painter.setPen(ink.muted)
         rest = QRectF(swatch.right() + GAP, start.y(), self.width() - swatch.right() - GAP, line)
-        text_in(painter, rest, self.tr("not supported"), Qt.AlignmentFlag.AlignLeft)
+        text_in(painter, rest, self._grey_words(), Qt.AlignmentFlag.AlignLeft)
 
 
 def _text_upwards(painter: QPainter, start: QPointF, text: str, length: float) -> None:

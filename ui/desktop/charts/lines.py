@@ -235,7 +235,8 @@ _NOTHING = Series("", (), ())
 def _axes(picture: LineChart) -> tuple[Axis, Axis]:
     x = [value for series in picture.series for value in series.x]
     y = [value for series in picture.series for part in (series.y, series.low, series.high) for value in part]
-    return axis_of(x), axis_of(y, margin=0.04)
+    counted = all(value == round(value) for value in x if math.isfinite(value)) and max(x, default=0.0) > 1
+    return axis_of(x, whole=counted), axis_of(y, margin=0.04)
 
 
 def _pen(colour: QColor, reference: bool) -> QPen:

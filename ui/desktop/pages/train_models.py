@@ -21,6 +21,9 @@ from ..palette import colours, mix
 from ..widgets.labels import Muted
 from ..wording import role_words
 
+_INTERACTIONS = {ExplanationKind.INTERACTION_TERMS, ExplanationKind.PAIR_INTERACTIONS}
+_AT_FIRST = 2
+
 
 def explains_words(kinds: frozenset[ExplanationKind]) -> str:
     """Return what a model can say about itself, as a phrase."""
@@ -34,15 +37,13 @@ def explains_words(kinds: frozenset[ExplanationKind]) -> str:
 
 
 def default_choice(models: Sequence[ModelSpec]) -> tuple[str, ...]:
-    """Return the models chosen at first: one that shows its terms, and one of another family that shows its pairs."""
-    terms = [model for model in models if ExplanationKind.INTERACTION_TERMS in model.explains][:1]
-    pairs = [
-        model
-        for model in models
-        if ExplanationKind.PAIR_INTERACTIONS in model.explains
-        and ExplanationKind.INTERACTION_TERMS not in model.explains
-    ][:1]
-    return tuple(model.id for model in [*terms, *pairs] or models[:1])
+    """Return the models chosen at first: the first two that show interactions and are not variants of each other."""
+    chosen: list[str] = []
+    for model in models:
+        is_variant = any(model.id.startswith(name) for name in chosen)
+        if model.explains & _INTERACTIONS and not is_variant and len(chosen) < _AT_FIRST:
+            chosen.append(model.id)
+    return tuple(chosen) or tuple(model.id for model in models[:1])
 
 
 class ModelCard(QWidget):

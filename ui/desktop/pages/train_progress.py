@@ -132,6 +132,7 @@ class TrainingPanel(QWidget):
         self._steps = PhaseSteps()
         self._which = QComboBox()
         self._which.setAccessibleName(self.tr("Model whose curves are shown"))
+        self._which.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToContents)
         self._which.activated.connect(lambda _: self._draw())
         self._facts = Muted()
         self._facts.setFont(tabular(self._facts.font()))
