@@ -20,6 +20,8 @@ MINIMUM_SUPPORT = 30
 """Cells with fewer rows are greyed: their rate is mostly chance."""
 OTHER = "other"
 _ROWS = 10_000
+_EFFECT_ROWS = 3_000
+"""The effect asks the model many times a row, and its means need fewer rows than rates do."""
 
 
 def value_table(
@@ -31,21 +33,23 @@ def value_table(
     top: int = 8,
     bins: int = 6,
     rows: int = _ROWS,
-    background: int = 4,
+    effect_rows: int = _EFFECT_ROWS,
+    background: int = 3,
     seed: int = 0,
 ) -> ValueTableMade:
-    """Cross two fields over at most `rows` rows of `data`.
+    """Cross two fields over at most `rows` rows of `data`, their effect over at most `effect_rows` of these.
 
     The `top` most frequent values stand alone, the rest is "other"; numerical fields are cut into `bins` quantile bins.
     `decode(field, local id or standardised value)` makes the text of a value. Empty cells are None.
     """
-    if len(data) > rows:
-        data = data.take(np.sort(np.random.default_rng(seed).permutation(len(data))[:rows]))
+    order = np.random.default_rng(seed).permutation(len(data))[:rows]
+    data = data.take(order)
     first, second = (_values(data, name, decode, top, bins) for name in pair)
     cells = _Cells(pair, first, second)
     logits = np.asarray(predict(data), np.float64)
     predicted = 1.0 / (1.0 + np.exp(-np.clip(logits, -500, 500)))
-    effect = second_difference(predict, data, pair, background=background, seed=seed) if len(data) else logits
+    some = data.take(slice(0, effect_rows))
+    effect = second_difference(predict, some, pair, background=background, seed=seed) if len(some) else logits
     return ValueTableMade(
         observed=cells.heat_map("Observed rate", np.asarray(data.target, np.float64), "%"),
         predicted=cells.heat_map("Predicted rate", predicted, "%"),
@@ -100,7 +104,7 @@ class _Cells:
     second: _Values
 
     def heat_map(self, title: str, values: Float64Array, unit: str, *, diverging: bool = False) -> HeatMap:
-        """Return the mean of `values` (N,) in each cell."""
+        """Return the mean of `values` in each cell; they belong to the first rows, if there are fewer of them."""
         counts = self._sum(np.ones(len(values)))
         sums = self._sum(values)
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -119,6 +123,6 @@ class _Cells:
 
     def _sum(self, values: Float64Array) -> Float64Array:
         shape = (len(self.first.names), len(self.second.names))
-        flat = self.first.groups * shape[1] + self.second.groups
+        flat = (self.first.groups * shape[1] + self.second.groups)[: len(values)]
         sums = np.bincount(flat, weights=values, minlength=shape[0] * shape[1])
         return sums.astype(np.float64).reshape(shape)

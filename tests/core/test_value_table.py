@@ -74,6 +74,18 @@ def test_many_rows_are_sampled_and_the_note_says_how_many():
     assert sum(map(sum, made.observed.counts)) == 300 and "300 held-out rows" in made.observed.note
 
 
+def test_the_effect_is_asked_of_fewer_rows_than_the_rates():
+    asked = []
+
+    def counting(data: EncodedDataset) -> np.ndarray:
+        asked.append(len(data))
+        return interacting(data)
+
+    made = value_table(counting, labelled(rows(900), additive), ("c0", "c1"), decode=_decode, effect_rows=200)
+    assert (sum(map(sum, made.observed.counts)), sum(map(sum, made.effect.counts))) == (900, 200)
+    assert sum(asked) == 900 + 200 * (1 + 3 * 3) and "200 held-out rows" in made.effect.note
+
+
 def test_no_rows_make_an_empty_table():
     made = value_table(additive, rows(0), ("c0", "c1"), decode=_decode)
     assert made.observed.values == () and made.effect.rows == ()
