@@ -322,5 +322,3 @@ def _contributions(rows: int = 20) -> Contributions:
 def _faithfulness() -> Faithfulness:
     up, down = Curve((0.0, 0.5, 1.0), (0.0, 0.7, 1.0)), Curve((0.0, 0.5, 1.0), (1.0, 0.4, 0.0))
     return Faithfulness(0.31, 0.28, 0.34, down, down, up, up, 200)
-
-
