@@ -71,7 +71,7 @@ class _Entmax(torch.autograd.Function):
         return p
 
     @staticmethod
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:  # type: ignore[override]
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
         (p,) = context.saved_tensors
         return entmax_backward(gradient, _power(p, 2 - context.alpha), context.dim), None, None
 

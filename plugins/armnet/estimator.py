@@ -179,7 +179,7 @@ class _Training:
         self.state = replace(self.state, epoch=self.state.epoch + 1, ended=ended)
 
     def _checkpoint(self) -> None:
-        optimizers = tuple(optimizer.state_dict() for optimizer in self.optimizers)
+        optimizers = tuple(optimizer.state_dict()["state"] for optimizer in self.optimizers)
         checkpoint = Checkpoint(self.state, self.module.state_dict(), self.best, optimizers, torch.get_rng_state())
         save_checkpoint(self.context, checkpoint, self.identity)
 
@@ -241,7 +241,7 @@ class _Epoch:
         loss, penalty = training_loss(training.module, batch, training.dropout, training.prior)
         for optimizer in training.optimizers:
             optimizer.zero_grad()
-        (loss + penalty).backward()
+        (loss + penalty).backward()  # type: ignore[no-untyped-call]
         for optimizer in training.optimizers:
             optimizer.step()
         self._loss += loss.detach()

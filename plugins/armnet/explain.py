@@ -139,7 +139,7 @@ class _Rows:
         return _completed(result, gaps).numpy(), float(gaps.abs().max())
 
     def _integrate(self, rows: Tensor, steps: int) -> Tensor:
-        parts = rows.split(max(1, _POINTS // steps))
+        parts = torch.split(rows, max(1, _POINTS // steps))
         return torch.cat([self._integrate_part(part, steps) for part in parts])
 
     def _integrate_part(self, rows: Tensor, steps: int) -> Tensor:
@@ -163,7 +163,7 @@ class _Rows:
             logits = self.module.head(inputs[0], inputs[1] if len(inputs) > 1 else None)
             gradients = torch.autograd.grad(logits.sum(), inputs)
         means = [
-            torch.einsum("t,bt...->b...", weight, gradient.double().unflatten(0, (len(rows), steps)))
+            torch.einsum("t,bt...->b...", weight, gradient.double().view(len(rows), steps, *gradient.shape[1:]))
             for gradient in gradients
         ]
         return means[0], means[1] if len(means) > 1 else None

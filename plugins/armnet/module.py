@@ -137,8 +137,7 @@ class ArmNet(nn.Module):
         super().__init__()
         self.embedding = FieldEmbedding(schema, parameters.embedding, parameters.initial_spread)
         self.arm = ArmBranch(len(schema.fields), parameters)
-        plus = isinstance(parameters, ArmNetPlusParameters)
-        self.deep = DeepBranch(schema, parameters) if plus else None
+        self.deep = DeepBranch(schema, parameters) if isinstance(parameters, ArmNetPlusParameters) else None
         self._start_at(rate)
 
     def forward(self, ids: Tensor, values: Tensor) -> Tensor:

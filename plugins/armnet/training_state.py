@@ -57,12 +57,12 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything training needs to go on as if nothing had happened."""
+    """Everything training needs to go on as if nothing had happened. Each optimiser is its state by parameter number."""
 
     state: TrainingState
     weights: Weights
     best: Weights
-    optimizers: tuple[dict[str, Any], ...]
+    optimizers: tuple[dict[int, dict[str, Any]], ...]
     random: Tensor
 
 
@@ -119,16 +119,16 @@ def _under(prefix: str, tensors: Weights) -> Weights:
     return {name.removeprefix(start): tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def _moments(optimizer: dict[str, Any]) -> Weights:
+def _moments(optimizer: dict[int, dict[str, Any]]) -> Weights:
     # SparseAdam counts steps in an int, Adam in a tensor.
     return {
         f"{parameter}/{name}": torch.as_tensor(value)
-        for parameter, moments in optimizer["state"].items()
+        for parameter, moments in optimizer.items()
         for name, value in moments.items()
     }
 
 
-def _optimizer(tensors: Weights) -> dict[str, Any]:
+def _optimizer(tensors: Weights) -> dict[int, dict[str, Any]]:
     state: dict[int, dict[str, Any]] = {}
     for path, tensor in tensors.items():
         parameter, name = path.split("/")
