@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import torch
@@ -153,9 +154,7 @@ class _Rows:
 
     def _gradients(self, rows: Tensor, steps: int) -> tuple[Tensor, Tensor | None]:
         """Return the mean gradient at s (B, E, N) and at the deep embeddings (B, F, E), by Gauss-Legendre points."""
-        points, weights = np.polynomial.legendre.leggauss(steps)
-        place = torch.from_numpy((points + 1) / 2).float()
-        weight = torch.from_numpy(weights / 2)
+        place, weight = _legendre(steps)
         inputs = [_path(start, change[rows], place) for start, change in self._moving()]
         with torch.enable_grad():
             for moving in inputs:
@@ -174,6 +173,13 @@ class _Rows:
             for start, change in zip(self.start, self.change, strict=True)
             if start is not None and change is not None
         ]
+
+
+@cache
+def _legendre(steps: int) -> tuple[Tensor, Tensor]:
+    """Return the Gauss-Legendre places in (0, 1) and their weights, (steps,) each; finding them costs steps cubed."""
+    points, weights = np.polynomial.legendre.leggauss(steps)
+    return torch.from_numpy((points + 1) / 2).float(), torch.from_numpy(weights / 2)
 
 
 def _path(start: Tensor, change: Tensor, place: Tensor) -> Tensor:
