@@ -18,6 +18,7 @@ from crosslens.plain import to_plain
 from crosslens.relational import ColumnRef, QuerySpec, Snapshot
 from crosslens.schema import FieldRole, FieldSchema
 
+from ..columns import keys
 from ..commands import Finding, Phase, Progress
 from ..encoding import Encoders, encode, fit_encoders, open_encoded
 from ..files import write_text
@@ -42,6 +43,8 @@ class PreparedData:
     split: Split
     findings: tuple[Finding, ...]
     seconds: dict[str, float]
+    users: Int64Array | None = None
+    """Which user each row of the snapshot belongs to, where a column has that role."""
 
     @property
     def test_fingerprint(self) -> str:
@@ -183,6 +186,15 @@ def _split(recipe: Recipe, table: pa.Table, columns: tuple[ColumnRef, ...]) -> S
             )
         users = column_of(table, columns, marked[0].column)
     return split_rows(table.num_rows, recipe.split, times=times, users=users)
+
+
+def _users(recipe: Recipe, table: pa.Table, snapshot: Snapshot) -> Int64Array | None:
+    marked = recipe.fields.with_role(FieldRole.USER)
+    if not marked:
+        return None
+    positions, values = keys(column_of(table, snapshot.columns, marked[0].column))
+    alone = len(values) + np.arange(len(positions))
+    return np.where(positions < 0, alone, positions)
 
 
 def _encoding_key(recipe: Recipe, fields: FieldSchema, snapshot: Snapshot) -> str:

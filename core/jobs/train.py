@@ -19,7 +19,7 @@ from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec
 from crosslens.parameters import parameters_from_plain
 from crosslens.runs import RunRecord, RunStatus, new_run_id
 
-from ..commands import Finding, Phase, Progress, Train, Trained
+from ..commands import Phase, Progress, Train, Trained
 from ..files import replace_folder, write_text
 from ..ports import ProjectStore
 from ..recipe import Recipe
@@ -166,9 +166,12 @@ def _run(plan: _Plan, data: PreparedData, project: ProjectStore, services: Servi
     plan.folder.save_history(history)
     write_text(plan.folder.encoders_file, data.encoders.to_json())
     replace_folder(plan.folder.model_folder, model.save)
-    findings = assess(model, plan.spec, data, plan.folder, seed=plan.recipe.seed, services=services, control=control)
+    try:
+        assess(model, plan.spec, data, plan.folder, seed=plan.recipe.seed, services=services, control=control)
+    except Stopped:
+        stopped = True
     seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
-    plan.folder.save_facts(_facts(plan, data, services, seconds, findings))
+    plan.folder.save_facts(_facts(plan, data, services, seconds))
     plan.folder.checkpoints.clear()
     _finish(plan, data, project, stopped=stopped, seconds=time.perf_counter() - started)
     if stopped:
@@ -267,9 +270,7 @@ def _logged(folder: RunFolder) -> Iterator[logging.Logger]:
         handler.close()
 
 
-def _facts(
-    plan: _Plan, data: PreparedData, services: Services, seconds: dict[str, float], findings: tuple[Finding, ...]
-) -> RunFacts:
+def _facts(plan: _Plan, data: PreparedData, services: Services, seconds: dict[str, float]) -> RunFacts:
     return RunFacts(
         model=plan.spec.id,
         model_title=plan.spec.title,
@@ -284,7 +285,7 @@ def _facts(
         versions=_versions(),
         threads=services.threads,
         seconds=seconds,
-        findings=(*data.findings, *findings),
+        findings=data.findings,
     )
 
 

@@ -38,7 +38,7 @@ from .module import ArmNet, Inside
 
 COMPLETE = 1e-3
 """Largest gap in logits between the summed contributions and the change of the logit, before it is made good."""
-_STEPS = (8, 32, 128, 512)
+_STEPS = (8, 32, 128)
 _CHUNK = 256
 _POINTS = 4096
 _TERMS = 200
@@ -47,7 +47,7 @@ _TERMS = 200
 def contributions(module: ArmNet, baseline: Baseline, data: EncodedDataset, context: ExplainContext) -> Contributions:
     """Return signed contributions, complete to rounding.
 
-    Rows whose gap exceeds `COMPLETE` are integrated on finer points, up to 512; what is left is spread over the fields
+    Rows whose gap exceeds `COMPLETE` are integrated on finer points, up to 128; what is left is spread over the fields
     in proportion to their size, and `method` says how large it was at most.
     """
     values = np.empty((len(data), len(data.schema.fields)))

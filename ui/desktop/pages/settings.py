@@ -32,7 +32,7 @@ from ..widgets.views import roomy
 from .page import Page
 
 BUILT_ON = (
-    "PySide6_Essentials", "pyqtgraph", "sqlalchemy", "alembic", "pyarrow", "numpy", "scipy", "torch", "lightgbm",
+    "PySide6_Essentials", "sqlalchemy", "alembic", "pyarrow", "numpy", "scipy", "torch", "lightgbm",
     "scikit-learn", "pluggy", "cattrs", "jinja2", "safetensors",
 )  # fmt: skip
 
