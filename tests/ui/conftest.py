@@ -17,7 +17,7 @@ import pytest
 from core.commands import OpenSource, PrepareFields, ProposeQuery, ReadPage
 from crosslens.plain import to_plain
 from db.store import SqlProjects
-from ui.desktop.application import make_application
+from ui.desktop.application import destroy, make_application, make_window
 from ui.desktop.services import DesktopServices
 from ui.desktop.session import Session
 from ui.desktop.window import MainWindow
@@ -91,9 +91,8 @@ def open_shop(session: Session, tmp_path: Path, qtbot: Any) -> Callable[[], None
 
 @pytest.fixture
 def window(qapp: Any, services: DesktopServices, qtbot: Any) -> Iterator[MainWindow]:
-    from ui.desktop.application import make_window
-
     window = make_window(services)
     window.show()
     yield window
-    window.close()
+    window.hide()
+    destroy(window)

@@ -9,8 +9,9 @@ import signal
 import sys
 import time
 
-answers = json.loads(open(sys.argv[1], encoding="utf-8").read())
-record = open(sys.argv[2], "a", encoding="utf-8")
+with open(sys.argv[1], encoding="utf-8") as file:
+    answers = json.load(file)
+record = open(sys.argv[2], "a", encoding="utf-8")  # noqa: SIM115  until the process ends
 
 
 def say(event):
@@ -42,6 +43,8 @@ def behave(request, how):
     elif how == "progress":
         say({"id": number, "event": "progress", "progress": {"phase": "reading", "fraction": 0.5, "message": "half"}})
         say({"id": number, "event": "result", "result": result})
+    elif how == "halfway":
+        say({"id": number, "event": "progress", "progress": {"phase": "reading", "fraction": 0.5, "message": "half"}})
     elif how == "pid":
         say({"id": number, "event": "result", "result": {**result, "read_only": str(os.getpid())}})
     elif how == "deaf":

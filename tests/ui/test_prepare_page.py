@@ -137,6 +137,9 @@ def test_selected_columns_are_changed_together(page: PreparePage, session: Sessi
     assert {field.role for field in session.draft.fields} == {FieldRole.IGNORE}
     session.undo_stack.undo()
     assert session.draft == shop()
+    roles = page._bulk.menu().actions()[2].menu()
+    next(action for action in roles.actions() if action.text() == "Feature").trigger()
+    assert {field.role for field in session.draft.fields} == {FieldRole.FEATURE}
 
 
 def test_one_click_opens_the_list_of_roles(page: PreparePage, session: Session, qtbot: Any) -> None:

@@ -47,7 +47,7 @@ def open_database(session: Session, file: Path) -> None:
     session.ask(
         "source",
         OpenSource(connection),
-        lambda overview: _database_opened(session, overview),
+        lambda overview: _database_opened(session, connection, overview),
         busy=_tr("Opening {name}…").format(name=file.name),
     )
 
@@ -85,14 +85,14 @@ def connect(session: Session, connection: ConnectionSpec, *, then: Callable[[], 
     session.ask("source", OpenSource(connection), opened, busy=_tr("Reading the tables…"))
 
 
-def _database_opened(session: Session, overview: SourceOverview) -> None:
-    file = Path(overview.connection.database)
+def _database_opened(session: Session, connection: ConnectionSpec, overview: SourceOverview) -> None:
+    file = Path(connection.database)
     folder = _project_folder(session, file)
     create = not (folder / PROJECT_FILE).exists()
     if not _take_project(session, folder, create=create, name=file.stem, database=str(file)):
         return
-    _save_connection(session, overview.connection, file.name)
-    session.set_source(overview.connection, overview)
+    _save_connection(session, connection, file.name)
+    session.set_source(connection, overview)
     session.navigate("data")
     _restore(session)
 

@@ -9,7 +9,7 @@ from time import monotonic
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtWidgets import QApplication
 
-from .application import make_application, make_window
+from .application import destroy, make_application, make_window
 from .opening import open_project
 from .palette import Theme, apply_theme
 from .services import DesktopServices
@@ -37,8 +37,8 @@ def render_pages(folder: Path, services: DesktopServices) -> tuple[Path, ...]:
             _wait(lambda: window.session.overview is not None and not window.session.busy)
         return tuple(_render(window, folder))
     finally:
-        window.session.close()
-        window.close()
+        window.hide()
+        destroy(window)
 
 
 def _render(window: MainWindow, folder: Path) -> list[Path]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import Train
 
 from .icons import app_icon
+from .pages import PageEntry
 from .pages.page import Page
 from .session import Session
 from .shell.header import Header
@@ -23,20 +24,44 @@ LOWER_PAGES = 2
 """How many pages stand at the foot of the rail."""
 
 
+class PageBook(Mapping[str, Page]):
+    """Pages by id, made when they are first looked up."""
+
+    def __init__(self, entries: Sequence[PageEntry], stack: QStackedWidget) -> None:
+        self._entries = {entry.page_id: entry for entry in entries}
+        self._stack = stack
+        self._made: dict[str, Page] = {}
+
+    def __getitem__(self, page_id: str) -> Page:
+        if page_id not in self._made:
+            self._made[page_id] = self._entries[page_id].make()
+            self._stack.addWidget(self._made[page_id])
+        return self._made[page_id]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._entries)
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def make_one(self) -> bool:
+        """Make the next page that is not there yet; return whether there was one."""
+        missing = next((page_id for page_id in self._entries if page_id not in self._made), None)
+        return missing is not None and self[missing] is not None
+
+
 class MainWindow(QMainWindow):
     """Shows the pages it is given; everything they know is in the session."""
 
-    def __init__(self, session: Session, pages: Sequence[Page]) -> None:
+    def __init__(self, session: Session, pages: Sequence[PageEntry]) -> None:
         super().__init__()
         self.session = session
-        self.pages = {page.page_id: page for page in pages}
+        self._stack = QStackedWidget()
+        self.pages = PageBook(pages, self._stack)
         self.rail = Rail(pages, lower=LOWER_PAGES)
         self.header = Header()
         self.message_bar = MessageBar()
         self.tray = Tray(session)
-        self._stack = QStackedWidget()
-        for page in pages:
-            self._stack.addWidget(page)
         self._lay_out()
         self._add_shortcuts(pages)
         self.rail.chosen.connect(self.go_to)
@@ -66,6 +91,11 @@ class MainWindow(QMainWindow):
         self.rail.show_chosen(page_id)
         self.header.show_page(page)
         page.shown()
+
+    def make_pages(self) -> None:
+        """Make the pages that are not there yet, one per turn of the event loop: for right after the first sight."""
+        if self.pages.make_one():
+            QTimer.singleShot(0, self, self.make_pages)
 
     def go_to(self, page_id: str) -> None:
         """Bring a page to the front because the user asked for it; good news has been read by then."""
@@ -115,24 +145,19 @@ class MainWindow(QMainWindow):
         layout.addWidget(self.tray)
         self.setCentralWidget(centre)
 
-    def _add_shortcuts(self, pages: Sequence[Page]) -> None:
+    def _add_shortcuts(self, pages: Sequence[PageEntry]) -> None:
         for number, page in enumerate(pages, start=1):
-            self._shortcut(f"Ctrl+{number}", lambda page_id=page.page_id: self.go_to(page_id))
+            self._shortcut(f"Ctrl+{number}", lambda *_, page_id=page.page_id: self.go_to(page_id))
         self._shortcut("F5", self._train)
         self._shortcut("Esc", self._stop)
         self._shortcut("F1", self._help)
         self._shortcut("Ctrl+Return", lambda: self.page.primary.trigger())
-        stack = self.session.undo_stack
-        for action, keys in (
-            (stack.createUndoAction(self, self.tr("Undo")), QKeySequence.StandardKey.Undo),
-            (stack.createRedoAction(self, self.tr("Redo")), QKeySequence.StandardKey.Redo),
-        ):
-            action.setShortcuts(keys)
-            self.addAction(action)
+        self._shortcut(QKeySequence.StandardKey.Undo, self.session.undo_stack.undo)
+        self._shortcut(QKeySequence.StandardKey.Redo, self.session.undo_stack.redo)
 
-    def _shortcut(self, keys: str, act: object) -> None:
+    def _shortcut(self, keys: str | QKeySequence.StandardKey, act: object) -> None:
         action = QAction(self)
-        action.setShortcut(QKeySequence(keys))
+        action.setShortcuts(QKeySequence.keyBindings(keys) if isinstance(keys, QKeySequence.StandardKey) else [keys])
         action.triggered.connect(act)
         self.addAction(action)
 

@@ -245,6 +245,7 @@ class Lane(QObject):
         self._queue: deque[Request] = deque()
         self._current: Request | None = None
         self._worker: WorkerProcess | None = None
+        self._shut = False
 
     @property
     def requests(self) -> tuple[Request, ...]:
@@ -254,6 +255,9 @@ class Lane(QObject):
     def submit(self, request: Request) -> None:
         """Put a request at the end of the queue."""
         request.enter(self)
+        if self._shut:
+            self._close(request, RequestState.STOPPED)
+            return
         self._queue.append(request)
         self._advance()
 
@@ -274,7 +278,8 @@ class Lane(QObject):
             self.changed.emit()
 
     def shut_down(self) -> None:
-        """Drop everything and leave no process behind."""
+        """Drop everything and leave no process behind; what is asked from now on is stopped at once."""
+        self._shut = True
         self._queue.clear()
         self._current = None
         self._worker = None

@@ -152,9 +152,9 @@ class PreparePage(Page):
         menu.addAction(self.tr("Ignore"), lambda: self.columns.use(self.selected(), False))
         roles, kinds = menu.addMenu(self.tr("Role")), menu.addMenu(self.tr("Read as"))
         for role in FieldRole:
-            roles.addAction(role_words(role), lambda role=role: self.columns.give_role(self.selected(), role))
+            roles.addAction(role_words(role), lambda *_, role=role: self.columns.give_role(self.selected(), role))
         for kind in KINDS:
-            kinds.addAction(kind_words(kind), lambda kind=kind: self.columns.read_as(self.selected(), kind))
+            kinds.addAction(kind_words(kind), lambda *_, kind=kind: self.columns.read_as(self.selected(), kind))
         return menu
 
     def _make_view(self) -> DataTable:

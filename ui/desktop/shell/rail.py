@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QAbstractButton, QButtonGroup, QLabel, QVBoxLayout
 
 from ..fonts import SPACE, scaled
 from ..icons import app_icon, pixmap
-from ..pages.page import Page
+from ..pages import PageEntry
 from ..palette import colours, mix
 
 ICON = 20
@@ -72,7 +72,7 @@ class Rail(QWidget):
 
     chosen = Signal(str)
 
-    def __init__(self, pages: Sequence[Page], *, lower: int, parent: QWidget | None = None) -> None:
+    def __init__(self, pages: Sequence[PageEntry], *, lower: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._buttons: dict[str, RailButton] = {}
         group = QButtonGroup(self)

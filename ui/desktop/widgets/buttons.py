@@ -130,7 +130,7 @@ class ActionButton(Button):
     def _mirror(self) -> None:
         if self._action is not None:
             self.setText(self._action.text())
-            self.setAccessibleName(self._action.text())
+            self.setAccessibleName(self._action.text() or self.tr("No main action"))
             self.setToolTip("" if self._action.toolTip() == self._action.text() else self._action.toolTip())
             self.setEnabled(self._action.isEnabled())
             self.setVisible(bool(self._action.text()))

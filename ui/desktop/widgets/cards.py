@@ -98,6 +98,7 @@ class EmptyState(QWidget):
         self._icon_name = icon_name
         self.button = Button(button, self, weight=Weight.PLAIN)
         self.button.setVisible(bool(button))
+        self.button.setFocusPolicy(Qt.FocusPolicy.StrongFocus if button else Qt.FocusPolicy.NoFocus)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4 * SPACE, 8 * SPACE + 48, 4 * SPACE, 4 * SPACE)
         layout.setSpacing(SPACE)
