@@ -57,7 +57,7 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything training needs to go on as if nothing had happened. Each optimiser is its state by parameter number."""
+    """Everything training needs to go on as if nothing had happened; an optimiser is its state by parameter number."""
 
     state: TrainingState
     weights: Weights
