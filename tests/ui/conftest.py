@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shiboken6
 
 from core.commands import OpenSource, PrepareFields, ProposeQuery, ReadPage
 from crosslens.plain import to_plain
@@ -76,6 +77,7 @@ def session(qapp: Any, services: DesktopServices) -> Iterator[Session]:
     session = Session(services)
     yield session
     session.close()
+    shiboken6.delete(session)
 
 
 @pytest.fixture

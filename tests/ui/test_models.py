@@ -45,7 +45,7 @@ def column(model: ColumnsModel, name: str, place: Column) -> Any:
 
 def test_every_model_keeps_qts_rules(rows: RowsModel, columns: ColumnsModel) -> None:
     tables = TablesModel()
-    filtered = TablesFilter(tables)
+    filtered = TablesFilter()
     filtered.setSourceModel(tables)
     testers = [
         QAbstractItemModelTester(model, FATAL) for model in (rows, columns, tables, filtered, ColumnsFilter(columns))
@@ -98,7 +98,7 @@ def test_heads_tell_types_and_keys(rows: RowsModel) -> None:
 def test_tables_are_found_by_name_and_by_column(qapp: Any) -> None:
     tables = TablesModel()
     tables.show_tables(TABLES)
-    found = TablesFilter(tables)
+    found = TablesFilter()
     found.setSourceModel(tables)
     found.search("PRICE")
     assert [found.index(row, 0).data(TABLE).ref.name for row in range(found.rowCount())] == ["items"]

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
 
 from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QTabWidget
 
 from .application import destroy, make_application, make_window
 from .opening import open_project
@@ -43,18 +43,30 @@ def render_pages(folder: Path, services: DesktopServices) -> tuple[Path, ...]:
 
 def _render(window: MainWindow, folder: Path) -> list[Path]:
     ratio = window.devicePixelRatioF()
+    suffix = "" if ratio == 1.0 else f"-{round(100 * ratio)}"
     themes = (Theme.LIGHT, Theme.DARK) if ratio == 1.0 else (Theme.LIGHT,)
     files = []
     for theme in themes:
         apply_theme(theme)
         for number, page_id in enumerate(window.pages, start=1):
             window.show_page(page_id)
-            _settle(window)
-            suffix = "" if ratio == 1.0 else f"-{round(100 * ratio)}"
-            file = folder / f"{number}-{page_id}-{theme.value}{suffix}.png"
-            window.grab().save(str(file))
-            files.append(file)
+            for view in _views(window):
+                _settle(window)
+                file = folder / f"{number}-{page_id}{view}-{theme.value}{suffix}.png"
+                window.grab().save(str(file))
+                files.append(file)
     return files
+
+
+def _views(window: MainWindow) -> Iterator[str]:
+    """Bring one tab of the page after the other to the front, if it has tabs; yield its name for the file."""
+    tabs = next((tabs for tabs in window.findChildren(QTabWidget) if tabs.isVisible()), None)
+    if tabs is None:
+        yield ""
+        return
+    for number in range(tabs.count()):
+        tabs.setCurrentIndex(number)
+        yield "-" + tabs.tabText(number).replace("&", "").lower().replace(" ", "-")
 
 
 def _settle(window: MainWindow) -> None:

@@ -274,8 +274,11 @@ class Lane(QObject):
         elif request is self._current and request.state is RequestState.RUNNING and self._worker is not None:
             request.move_to(RequestState.STOPPING)
             self._worker.send({"id": request.id, "command": "stop"})
-            QTimer.singleShot(int(1000 * POLITE_SECONDS), request, lambda: self._insist(request))
+            self._heard = monotonic()
+            self._wait_politely(request, POLITE_SECONDS)
             self.changed.emit()
+        elif request is self._current and request.state is RequestState.STOPPING and self._worker is not None:
+            self._worker.send({"id": request.id, "command": "stop"})
 
     def shut_down(self) -> None:
         """Drop everything and leave no process behind; what is asked from now on is stopped at once."""
@@ -286,8 +289,17 @@ class Lane(QObject):
         for worker in self.findChildren(WorkerProcess):  # those that are just ending as well
             worker.kill()
 
+    def _wait_politely(self, request: Request, seconds: float) -> None:
+        QTimer.singleShot(int(1000 * seconds), request, lambda: self._insist(request))
+
     def _insist(self, request: Request) -> None:
-        if request is self._current and self._worker is not None:
+        if request is not self._current or self._worker is None:
+            return
+        # A stopped training still measures what it keeps; as long as the worker says how far it is, it is not stuck.
+        left = self._heard + POLITE_SECONDS - monotonic()
+        if left > 0:
+            self._wait_politely(request, max(left, 0.05))
+        else:
             self._worker.terminate()
 
     def _advance(self) -> None:
@@ -310,6 +322,7 @@ class Lane(QObject):
         if request is None or event.get("id") != request.id:
             LOG.warning("an event that answers no question: %r", event)
             return
+        self._heard = monotonic()
         if event["event"] == "progress":
             self._progress(request, event)
         elif event["event"] in ("result", "error", "stopped"):

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from enum import IntEnum
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, QSortFilterProxyModel, Qt
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 
 from crosslens.relational import ColumnProfile, ColumnRef
 from crosslens.schema import Field, FieldKind, FieldRole
@@ -41,8 +41,8 @@ class Column(IntEnum):
 class ColumnsModel(QAbstractTableModel):
     """Listens to the session's draft; editing a cell edits the draft, one step of undo each."""
 
-    def __init__(self, session: Session) -> None:
-        super().__init__(session)
+    def __init__(self, session: Session, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._session = session
         self._fields: tuple[Field, ...] = ()
         self._profiles: dict[ColumnRef, ColumnProfile] = {}
@@ -230,8 +230,8 @@ class ColumnsModel(QAbstractTableModel):
 class ColumnsFilter(QSortFilterProxyModel):
     """Keeps columns whose name, role or examples contain the words typed; sorts numbers as numbers."""
 
-    def __init__(self, model: ColumnsModel) -> None:
-        super().__init__(model)
+    def __init__(self, model: ColumnsModel, parent: QObject | None = None) -> None:
+        super().__init__(parent)
         self._words = ""
         self.setSortRole(SORT)
         self.setSourceModel(model)

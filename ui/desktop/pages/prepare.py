@@ -47,8 +47,8 @@ class PreparePage(Page):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.columns = ColumnsModel(session)
-        self.filtered = ColumnsFilter(self.columns)
+        self.columns = ColumnsModel(session, self)
+        self.filtered = ColumnsFilter(self.columns, self)
         self._stack = QStackedWidget()
         empty = EmptyState(
             "prepare",

@@ -104,11 +104,11 @@ class EmptyState(QWidget):
         layout.setSpacing(SPACE)
         layout.addStretch(2)
         heading, text = Title(title, level=2), Muted(sentence)
-        text.setMaximumWidth(520)
         for widget in (heading, text):
             widget.setAlignment(Qt.AlignmentFlag.AlignHCenter)
         layout.addWidget(heading, 0, Qt.AlignmentFlag.AlignHCenter)
-        layout.addWidget(text, 0, Qt.AlignmentFlag.AlignHCenter)
+        # Without an alignment of its own in the layout: only then does a wrapping label get the height its width needs.
+        layout.addWidget(text)
         layout.addSpacing(SPACE)
         layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignHCenter)
         layout.addStretch(3)
