@@ -34,6 +34,8 @@ from .gate import exponents, weights
 
 SPARSE_TABLE = 4_000_000
 """Tables with more numbers than this are updated row by row: a dense step would touch all of them."""
+_ALIGNED = 0.25
+"""Spread of the alignments before training. Wider gates start nearly shut and learn less; narrower ones never shut."""
 _MOMENTUM = 0.1
 
 
@@ -67,7 +69,9 @@ class ArmBranch(nn.Module):
         super().__init__()
         heads, neurons, width = parameters.heads, parameters.neurons, parameters.embedding
         self.alpha = parameters.alpha
-        self.query = nn.Parameter(torch.randn(heads, neurons, width))  # Q: K x O x E
+        self.query = nn.Parameter(
+            torch.randn(heads, neurons, width) * _ALIGNED / parameters.initial_spread
+        )  # Q: K x O x E
         self.bilinear = nn.Parameter(torch.randn(heads, width, width) / math.sqrt(width))  # W: K x E x E
         self.values = nn.Parameter(torch.randn(fields, heads * neurons))  # V: F x K*O
         self.norm = nn.BatchNorm1d(heads * neurons, momentum=_MOMENTUM)
