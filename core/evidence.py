@@ -32,6 +32,8 @@ from .quality import Curve
 from .variants import Predict, Progress, Ticker, ignore, never
 
 SIGNIFICANT = 0.05
+NEGLIGIBLE = 0.02
+"""An effect below this many logits (two per cent of the odds) is no finding, however certain."""
 """Share of wrong ones tolerated among the supported pairs (false discovery rate)."""
 _NEGLIGIBLE = 1e-5
 """Differences below this many logits are rounding errors of a model in float32."""
@@ -47,7 +49,7 @@ class PairEvidence:
     effect: root mean square over rows of the second difference of the logit, with an interval;
     gain: mean log loss (nats per row) on held-out rows that is lost when the pair's second difference is taken out of
     the logit, with an interval; p_value one-sided for gain > 0, q_value after Benjamini-Hochberg over all pairs;
-    supported: q_value <= 0.05.
+    supported: q_value <= 0.05 and effect_low >= 0.02 logits.
     """
 
     fields: tuple[str, str]
@@ -338,7 +340,10 @@ def _ranked(pairs: Sequence[PairEvidence]) -> tuple[PairEvidence, ...]:
     who belongs to the first group.
     """
     q_values = benjamini_hochberg([pair.p_value for pair in pairs]).tolist()
-    judged = [replace(p, q_value=q, supported=q <= SIGNIFICANT) for p, q in zip(pairs, q_values, strict=True)]
+    judged = [
+        replace(p, q_value=q, supported=q <= SIGNIFICANT and p.effect_low >= NEGLIGIBLE)
+        for p, q in zip(pairs, q_values, strict=True)
+    ]
     return tuple(sorted(judged, key=lambda pair: (not pair.supported, -pair.effect, pair.fields)))
 
 

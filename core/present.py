@@ -65,7 +65,7 @@ __all__ = [
     "waterfall",
 ]
 
-HARDLY = 0.01
+HARDLY = 0.02
 """A pair that moves the logit by less than this (root mean square) is hardly used by the model."""
 _GRAPH_EDGES = 8
 _HEAT_MAP_FIELDS = 24

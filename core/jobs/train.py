@@ -12,12 +12,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import PurePath
 from typing import Any
+from uuid import uuid4
 
 from crosslens.errors import DataError, ProjectError, Stopped, UserError
 from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec
 from crosslens.parameters import parameters_from_plain
-from crosslens.runs import RunRecord, RunStatus, new_run_id
+from crosslens.runs import RunRecord, RunStatus, StoredConnection, StoredPreparation, new_run_id
 
 from ..commands import Phase, Progress, Train, Trained
 from ..files import replace_folder, write_text
@@ -53,6 +55,7 @@ def train(request: Train, services: Services, control: JobControl) -> Trained:
     try:
         plans = _resumed(request, project, services) if request.resume else _planned(request, project, services)
         errors: list[Exception] = []
+        _remember(plans[0].recipe, project)
         with _accounted(plans, project):
             data = prepare_data(plans[0].recipe, project, services, control)
             for plan in plans:
@@ -63,6 +66,16 @@ def train(request: Train, services: Services, control: JobControl) -> Trained:
         return Trained(tuple(plan.record.id for plan in plans))
     finally:
         project.close()
+
+
+def _remember(recipe: Recipe, project: ProjectStore) -> None:
+    """Let a window that opens this project find its database and its columns, if nobody has prepared any yet."""
+    if not any(saved.spec == recipe.source for saved in project.connections()):
+        name = PurePath(recipe.source.database).name
+        project.save_connection(StoredConnection(uuid4().hex, name, recipe.source, datetime.now(UTC)))
+    if not project.preparations():
+        text = recipe_to_toml(replace(recipe, models=()))
+        project.save_preparation(StoredPreparation(uuid4().hex, recipe.title, text, datetime.now(UTC)))
 
 
 def _planned(request: Train, project: ProjectStore, services: Services) -> list[_Plan]:

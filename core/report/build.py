@@ -89,8 +89,11 @@ class _Story:
 
     @property
     def outcome(self) -> str:
-        """Return the label's name."""
-        return self.run.facts.label
+        """Return the label's name as a sentence uses it."""
+        return _PLURALS.get(self.run.facts.label, self.run.facts.label)
+
+
+_PLURALS = {"click": "clicks", "conversion": "conversions"}
 
 
 # ---- summary
@@ -116,7 +119,9 @@ def _key_figures(story: _Story) -> Table:
     auc = next((metric for metric in quality.metrics if metric.name == "auc"), None)
     figures: list[tuple[str, str]] = [("Rows", format_count(_all_rows(story.run)))]
     if quality.rows:
-        figures.append((f"{story.outcome} rate (test)", format_percent(quality.positives / quality.rows)))
+        figures.append(
+            (f"{story.run.facts.label.capitalize()} rate (test)", format_percent(quality.positives / quality.rows))
+        )
     if auc is not None:
         figures.append((f"AUC of {story.best}", format_metric(auc)))
     if evidence is not None:

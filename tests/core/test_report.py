@@ -102,7 +102,7 @@ def _pictures(document: ReportDocument, kind: str) -> list:
 
 def test_the_summary_names_drivers_true_pairs_and_the_better_model():
     text = _texts(build_report(_inputs(LINEAR, RUN, sections=("summary",))))
-    assert "What drives click most, by ARM-Net: c0" in text
+    assert "What drives clicks most, by ARM-Net: c0" in text
     assert "Fields that really act together: c0 × c1 (effect 0.8" in text
     assert "On the test rows it has a higher AUC than Logistic regression (+0." in text
 

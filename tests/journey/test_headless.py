@@ -15,7 +15,7 @@ import pytest
 from core.commands import ExplainRow, MakeReport, MakeValueTable, Phase, Progress, Score, Train
 from core.jobs import perform
 from core.recipe import ModelChoice
-from core.recipe_toml import recipe_to_toml
+from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.run_folder import RunFolder
 from core.services import JobControl
 from crosslens.errors import DataError, ParameterError, PluginError, ProjectError, SourceError, Stopped, StorageError
@@ -82,6 +82,16 @@ def test_the_same_recipe_gives_the_same_numbers_from_the_rows_already_read(trip:
     assert first is not None
     assert first.equals(second)
     assert snapshot.stat().st_mtime_ns == written
+
+
+def test_a_window_finds_the_database_and_the_columns_of_a_project_made_without_one(trip: Trip) -> None:
+    store = trip.services.projects.open(trip.project)
+    try:
+        (connection,), (preparation,) = store.connections(), store.preparations()
+    finally:
+        store.close()
+    assert connection.spec == trip.recipe.source
+    assert recipe_from_toml(preparation.recipe).fields == trip.recipe.fields
 
 
 def test_the_truth_is_not_in_anything_a_job_wrote(trip: Trip) -> None:

@@ -45,6 +45,11 @@ def behave(request, how):
         say({"id": number, "event": "result", "result": result})
     elif how == "halfway":
         say({"id": number, "event": "progress", "progress": {"phase": "reading", "fraction": 0.5, "message": "half"}})
+    elif how == "lingering":
+        for step in range(12):
+            say({"id": number, "event": "progress", "progress": {"phase": "explaining", "fraction": step / 12}})
+            time.sleep(0.1)
+        say({"id": number, "event": "result", "result": result})
     elif how == "pid":
         say({"id": number, "event": "result", "result": {**result, "read_only": str(os.getpid())}})
     elif how == "deaf":

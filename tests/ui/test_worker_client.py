@@ -112,6 +112,18 @@ def test_a_deaf_worker_is_terminated_and_then_killed(lane: Lane, qtbot: Any, mon
     assert answer(lane, qtbot, "shop.db")
 
 
+def test_a_stopping_worker_that_still_reports_is_left_to_finish(
+    lane: Lane, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_client, "POLITE_SECONDS", 0.5)
+    request = ask("lingering")
+    with qtbot.waitSignal(request.progressed, timeout=10_000):
+        lane.submit(request)
+    with qtbot.waitSignal(request.finished, timeout=10_000):
+        request.stop()
+    assert request.state is RequestState.FINISHED
+
+
 def test_a_queued_request_leaves_the_queue_when_stopped(lane: Lane, qtbot: Any) -> None:
     first, second = ask("slow"), ask("shop.db")
     lane.submit(first)
