@@ -15,13 +15,14 @@ from PySide6.QtGui import QGuiApplication, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QComboBox, QLineEdit, QMessageBox, QWidget
 
 import ui.desktop
-from core.commands import OpenSource
+from core.commands import OpenSource, Phase, Progress
 from crosslens.errors import SourceError
+from crosslens.models import FitProgress
 from ui.desktop.icons import icon
 from ui.desktop.palette import DARK, LIGHT, Colours, Theme, along, apply_theme, colours, contrast, mix
 from ui.desktop.session import Notice
 from ui.desktop.window import MainWindow
-from ui.desktop.wording import duration
+from ui.desktop.wording import duration, progress_words
 from ui.desktop.worker_client import Request
 
 from .shop import CONNECTION
@@ -127,6 +128,21 @@ def test_progress_says_what_and_how_far(window: MainWindow, qtbot: Any) -> None:
         pass
     assert window.tray._bar.value() == 500
     assert window.tray._words.text().startswith("half")
+
+
+@pytest.mark.parametrize(
+    ("progress", "words"),
+    [
+        (Progress(Phase.READING, rows=1200, rows_per_second=5e4, seconds_left=8.2),
+         "Reading rows  ·  1,200 rows  ·  50,000 rows/s  ·  0:09 left"),
+        (Progress(Phase.TRAINING, model="ARM-Net", fit=FitProgress(2, 30, 1, 9, rows_per_second=15_000)),
+         "ARM-Net  ·  Training  ·  round 2 of 30  ·  15,000 rows/s"),
+        (Progress(Phase.TRAINING, message="ARM-Net: epoch 2", model="ARM-Net", fit=FitProgress(2, 30, 1, 9)),
+         "ARM-Net: epoch 2"),
+    ],
+)  # fmt: skip
+def test_progress_reads_what_how_far_how_fast_how_long(progress: Progress, words: str, qapp: Any) -> None:
+    assert progress_words(progress) == words
 
 
 def test_closing_while_a_job_runs_asks_once(window: MainWindow, monkeypatch: pytest.MonkeyPatch, qtbot: Any) -> None:

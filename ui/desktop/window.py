@@ -65,6 +65,7 @@ class MainWindow(QMainWindow):
         self._lay_out()
         self._add_shortcuts(pages)
         self.rail.chosen.connect(self.go_to)
+        self.header.primary.clicked.connect(self.message_bar.clear_good_news)
         session.navigated.connect(self.show_page)
         session.noticed.connect(self.message_bar.show_notice)
         session.projectChanged.connect(self._retitle)

@@ -148,9 +148,9 @@ def progress_words(progress: Progress) -> str:
 def _how_far(progress: Progress) -> list[str]:
     fit, speed = progress.fit, progress.rows_per_second
     parts = []
-    if fit is not None and fit.epochs:
+    if fit is not None and fit.epochs and not progress.message:
         parts.append(_tr("round {done} of {all}").format(done=whole(fit.epoch), all=whole(fit.epochs)))
-    elif progress.rows is not None:
+    elif fit is None and progress.rows is not None:
         parts.append(_tr("{count} rows").format(count=whole(progress.rows)))
     speed = speed or (fit.rows_per_second if fit is not None else None)
     return [*parts, _tr("{count} rows/s").format(count=whole(speed))] if speed else parts

@@ -106,7 +106,8 @@ class Tray(QWidget):
         words = progress_words(job.progress) if job.progress is not None else self.tr("Starting…")
         if job.state is RequestState.STOPPING:
             words = self.tr("Stopping…")
-        self._words.setText(f"{words}  ·  {duration(job.seconds)}")
+        so_far = self.tr("{time} so far").format(time=duration(job.seconds))
+        self._words.setText(f"{words}  ·  {so_far}")
         self.setAccessibleDescription(f"{job.title}: {words}")
 
     def _list_queue(self, waiting: tuple[Request, ...]) -> None:
