@@ -11,15 +11,17 @@ from typing import Any
 
 import pytest
 from PySide6.QtCore import QCoreApplication, Qt
-from PySide6.QtGui import QGuiApplication, QKeySequence
+from PySide6.QtGui import QGuiApplication, QImage, QKeySequence
 from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QComboBox, QLineEdit, QMessageBox, QWidget
 
 import ui.desktop
 from core.commands import OpenSource, Phase, Progress
 from crosslens.errors import SourceError
 from crosslens.models import FitProgress
+from ui.desktop import screenshots
 from ui.desktop.icons import icon
 from ui.desktop.palette import DARK, LIGHT, Colours, Theme, along, apply_theme, colours, contrast, mix
+from ui.desktop.services import DesktopServices
 from ui.desktop.session import Notice
 from ui.desktop.window import MainWindow
 from ui.desktop.wording import duration, progress_words
@@ -309,3 +311,13 @@ def test_the_window_knows_no_learning_library_and_is_there_at_once(tmp_path: Pat
         assert modules == "[]"
         seconds.append(float(taken))
     assert min(seconds) < 2.0, "seconds of processor time: a machine may be busy with something else"
+
+
+def test_screenshots_show_every_page_light_dark_and_at_twice_the_size(
+    qapp: Any, services: DesktopServices, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(screenshots, "SETTLE_SECONDS", 0.0)
+    files = screenshots.render_pages(tmp_path / "pictures", services)
+    assert len(files) == 3 * len(PAGES)
+    sizes = {file.name: QImage(str(file)).width() for file in files}
+    assert sizes["1-data-light-200.png"] == 2 * sizes["1-data-light.png"] == 2 * sizes["7-settings-dark.png"]

@@ -90,7 +90,9 @@ def _begin(session: Session, draft: Draft, *, look_for_joins: bool = False) -> N
 def _kept(session: Session, base: TableRef) -> Draft | None:
     """Return the preparation of `base` as it was left in this project, or None."""
     wanted = f"{base.schema}.{base.name}" if base.schema else base.name
-    for preparation in session.project.preparations() if session.project is not None else ():
+    if session.project is None:
+        return None
+    for preparation in session.project.preparations():
         if preparation.id == wanted:
             try:
                 return from_recipe(recipe_from_toml(preparation.recipe, folder=session.project.folder))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
 
 from PySide6.QtCore import QEventLoop, QTimer
-from PySide6.QtWidgets import QApplication, QTabWidget
+from PySide6.QtGui import QPixmap
+from PySide6.QtWidgets import QApplication
 
 from .application import destroy, make_application, make_window
 from .opening import open_project
@@ -16,16 +17,13 @@ from .services import DesktopServices
 from .window import MainWindow
 
 SIZE = (1320, 860)
+RATIOS = {Theme.LIGHT: (1, 2), Theme.DARK: (1,)}
 WAIT_SECONDS = 30.0
 SETTLE_SECONDS = 0.6
 
 
 def render_pages(folder: Path, services: DesktopServices) -> tuple[Path, ...]:
-    """Render every page with the project of `services` (the welcome without one) as PNG files; return them.
-
-    The pixel ratio of a process is fixed when Qt starts: pictures at twice the size are made when the environment says
-    QT_SCALE_FACTOR=2, and are named so.
-    """
+    """Render every page with the project of `services` (the welcome without one) as PNG files; return them."""
     folder.mkdir(parents=True, exist_ok=True)
     make_application()
     window = make_window(services)
@@ -42,31 +40,25 @@ def render_pages(folder: Path, services: DesktopServices) -> tuple[Path, ...]:
 
 
 def _render(window: MainWindow, folder: Path) -> list[Path]:
-    ratio = window.devicePixelRatioF()
-    suffix = "" if ratio == 1.0 else f"-{round(100 * ratio)}"
-    themes = (Theme.LIGHT, Theme.DARK) if ratio == 1.0 else (Theme.LIGHT,)
     files = []
-    for theme in themes:
+    for theme in (Theme.LIGHT, Theme.DARK):
         apply_theme(theme)
         for number, page_id in enumerate(window.pages, start=1):
             window.show_page(page_id)
-            for view in _views(window):
-                _settle(window)
-                file = folder / f"{number}-{page_id}{view}-{theme.value}{suffix}.png"
-                window.grab().save(str(file))
-                files.append(file)
+            _settle(window)
+            for ratio in RATIOS[theme]:
+                suffix = "" if ratio == 1 else f"-{100 * ratio}"
+                files.append(folder / f"{number}-{page_id}-{theme.value}{suffix}.png")
+                _grab(window, ratio).save(str(files[-1]))
     return files
 
 
-def _views(window: MainWindow) -> Iterator[str]:
-    """Bring one tab of the page after the other to the front, if it has tabs; yield its name for the file."""
-    tabs = next((tabs for tabs in window.findChildren(QTabWidget) if tabs.isVisible()), None)
-    if tabs is None:
-        yield ""
-        return
-    for number in range(tabs.count()):
-        tabs.setCurrentIndex(number)
-        yield "-" + tabs.tabText(number).replace("&", "").lower().replace(" ", "-")
+def _grab(window: MainWindow, ratio: int) -> QPixmap:
+    """Return the window with `ratio` pixels for each logical one."""
+    picture = QPixmap(window.size() * ratio)
+    picture.setDevicePixelRatio(ratio)
+    window.render(picture)
+    return picture
 
 
 def _settle(window: MainWindow) -> None:

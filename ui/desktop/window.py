@@ -158,7 +158,9 @@ class MainWindow(QMainWindow):
 
     def _shortcut(self, keys: str | QKeySequence.StandardKey, act: object) -> None:
         action = QAction(self)
-        action.setShortcuts(QKeySequence.keyBindings(keys) if isinstance(keys, QKeySequence.StandardKey) else [keys])
+        action.setShortcuts(
+            QKeySequence.keyBindings(keys) if isinstance(keys, QKeySequence.StandardKey) else [QKeySequence(keys)]
+        )
         action.triggered.connect(act)
         self.addAction(action)
 
