@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QApplication
+from PySide6.QtWidgets import QApplication, QTabWidget
 
 from .application import destroy, make_application, make_window
 from .opening import open_project
@@ -45,11 +45,27 @@ def _render(window: MainWindow, folder: Path) -> list[Path]:
         apply_theme(theme)
         for number, page_id in enumerate(window.pages, start=1):
             window.show_page(page_id)
-            _settle(window)
-            for ratio in RATIOS[theme]:
-                suffix = "" if ratio == 1 else f"-{100 * ratio}"
-                files.append(folder / f"{number}-{page_id}-{theme.value}{suffix}.png")
-                _grab(window, ratio).save(str(files[-1]))
+            for view in _views(window):
+                _settle(window)
+                files += _save(window, folder, f"{number}-{page_id}{view}-{theme.value}", RATIOS[theme])
+    return files
+
+
+def _views(window: MainWindow) -> Iterator[str]:
+    """Bring one tab of the page after the other to the front, if it has tabs; yield its name for the file."""
+    tabs = next((tabs for tabs in window.findChildren(QTabWidget) if tabs.isVisible()), None)
+    if tabs is None:
+        yield ""
+        return
+    for number in range(tabs.count()):
+        tabs.setCurrentIndex(number)
+        yield "-" + tabs.tabText(number).replace("&", "").lower().replace(" ", "-")
+
+
+def _save(window: MainWindow, folder: Path, name: str, ratios: Sequence[int]) -> list[Path]:
+    files = [folder / (f"{name}.png" if ratio == 1 else f"{name}-{100 * ratio}.png") for ratio in ratios]
+    for file, ratio in zip(files, ratios, strict=True):
+        _grab(window, ratio).save(str(file))
     return files
 
 

@@ -27,8 +27,6 @@ DONE, USER_PROBLEM, OUR_FAULT = 0, 1, 3
 def run(arguments: Sequence[str], parts: Parts) -> int:
     """Do what the arguments ask; return the exit code."""
     options = _parser().parse_args(arguments)
-    if options.action is None:
-        return parts.window(None)
     terminal = Terminal(as_json=getattr(options, "json", False))
     try:
         return int(_action(options.action)(options, parts, terminal) or DONE)
@@ -64,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
         "whether that is true, hand over a report. Without a command the window opens.",
     )
     parser.add_argument("--version", action="version", version=f"crosslens {__version__}")
-    parser.set_defaults(action=None)
+    parser.set_defaults(action="windows:open_window", project=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _window, _demo, _sample, _recipe, _train, _runs, _explain, _predict, _report, _doctor, _screenshots, _worker,

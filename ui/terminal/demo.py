@@ -148,7 +148,7 @@ def _print(
 def demo(options: Namespace, parts: Parts, terminal: Terminal) -> int:
     """Do the whole journey on the sample, then open the window if there is a display."""
     project = run_demo(options, parts, terminal)
-    if options.no_window or options.json or not has_display():
+    if options.no_window or options.json or not has_display() or missing_packages():
         return 0
     terminal.say("Opening the window on this project; close it to come back.")
     return parts.window(project)

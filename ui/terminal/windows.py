@@ -4,22 +4,34 @@ from __future__ import annotations
 
 import os
 from argparse import Namespace
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 from crosslens.errors import UserError
 
+from .doctor import has_display, missing_packages
 from .parts import Parts
 from .terminal import Terminal
 
-Render = Callable[[Path, Path], tuple[Path, ...]]
-
 
 def open_window(options: Namespace, parts: Parts, terminal: Terminal) -> int:
-    """Open the window."""
-    return parts.window(options.project)
+    """Open the window; UserError where there is no display to show it on."""
+    return show(options.project, parts)
+
+
+def show(project: Path | None, parts: Parts) -> int:
+    """Show the window on a project; Qt would end the process where there is nothing to show it on, so ask first."""
+    if not has_display() and "QT_QPA_PLATFORM" not in os.environ:
+        raise UserError(
+            "There is no display to show a window on.",
+            why="Neither DISPLAY nor WAYLAND_DISPLAY is set.",
+            do="Log in to a desktop, use X forwarding (ssh -X), or use the command line: crosslens --help",
+        )
+    missing = missing_packages()
+    if missing:
+        raise UserError(
+            "Qt needs system libraries that are missing.", do=f"Run: sudo apt-get install -y {' '.join(missing)}"
+        )
+    return parts.window(project)
 
 
 def screenshots(options: Namespace, parts: Parts, terminal: Terminal) -> None:
@@ -29,18 +41,7 @@ def screenshots(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         raise UserError(
             "A project is needed.", do="Run `crosslens demo` first, then add --project crosslens-demo/project."
         )
-    made = [
-        file
-        for scale in ("1", "2")
-        for file in _in_own_process(scale, parts.screenshots, options.folder.absolute(), project.absolute())
-    ]
+    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+    made = parts.screenshots(options.folder.absolute(), project.absolute())
     terminal.say(f"{len(made)} pictures are in {options.folder}.")
     terminal.result([str(path) for path in made])
-
-
-def _in_own_process(scale: str, render: Render, folder: Path, project: Path) -> tuple[Path, ...]:
-    """Render in a process of its own: Qt reads scale and platform once, when it starts."""
-    os.environ["QT_SCALE_FACTOR"] = scale
-    os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(render, folder, project).result()
