@@ -13,24 +13,17 @@ from .schema import State
 from .store import PROJECT_FILE, SqlProjectStore
 
 
-class SqlProjects:
-    """Project folders on disk. Structurally a `core.ports.Projects`."""
-
-    def open(self, folder: Path, *, create: bool = False, lock: bool = False) -> SqlProjectStore:
-        """Open the project in `folder`, or make it there with `create`; `lock` is for windows, workers share.
-
-        ProjectError or StorageError says what is wrong: not a project, not writable, damaged, open in another window.
-        A project of a newer version opens with `read_only`.
-        """
-        folder = folder.absolute()
-        with problems.explained(folder):
-            _check_folder(folder, create=create)
-            engine = schema.connect(folder / PROJECT_FILE)
-            try:
-                return _open(folder, engine, create=create, lock=lock)
-            except BaseException:
-                engine.dispose()
-                raise
+def open_project(folder: Path, *, create: bool = False, lock: bool = False) -> SqlProjectStore:
+    """Open the project in `folder`; see `SqlProjects.open`."""
+    folder = folder.absolute()
+    with problems.explained(folder):
+        _check_folder(folder, create=create)
+        engine = schema.connect(folder / PROJECT_FILE)
+        try:
+            return _open(folder, engine, create=create, lock=lock)
+        except BaseException:
+            engine.dispose()
+            raise
 
 
 def _check_folder(folder: Path, *, create: bool) -> None:

@@ -9,17 +9,17 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
 
-from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table as RichTable
-
-from core.commands import Progress as JobProgress
-from core.display import Align, Table
-from core.present import format_cell
-from core.services import JobControl
 from crosslens.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from core.commands import Progress as JobProgress
+    from core.display import Table
+    from core.services import JobControl
 
 _WIDTH_IN_A_FILE = 160
 
@@ -29,10 +29,23 @@ class Terminal:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._out = Console(highlight=False, markup=False, soft_wrap=True)
-        if not self._out.is_terminal:
-            self._out.width = _WIDTH_IN_A_FILE
-        self._err = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
+
+    # Imported when something is printed: the window, which prints nothing, opens sooner.
+
+    @cached_property
+    def _out(self) -> Console:
+        from rich.console import Console
+
+        console = Console(highlight=False, markup=False, soft_wrap=True)
+        if not console.is_terminal:
+            console.width = _WIDTH_IN_A_FILE
+        return console
+
+    @cached_property
+    def _err(self) -> Console:
+        from rich.console import Console
+
+        return Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
 
     def result(self, value: Any) -> None:
         """Print the result of a command as JSON (only with `as_json`)."""
@@ -48,6 +61,11 @@ class Terminal:
         """Print a table for people."""
         if self.as_json:
             return
+        from rich.table import Table as RichTable
+
+        from core.display import Align
+        from core.present import format_cell
+
         drawn = RichTable(title=table.title or None, title_justify="left", title_style="bold")
         for column in table.columns:
             drawn.add_column(column.name, justify="right" if column.align is Align.RIGHT else "left")
@@ -86,6 +104,8 @@ class Terminal:
     @contextmanager
     def job(self) -> Iterator[JobControl]:
         """Lend a job control that draws progress; Ctrl+C asks the job to stop, a second one ends it."""
+        from core.services import JobControl
+
         stop = threading.Event()
         with _stopping(stop, self._err):
             if self.as_json or not self._err.is_terminal:
@@ -99,6 +119,8 @@ class _ProgressLine:
     """One line a phase: what, how far, how fast, how long."""
 
     def __init__(self, console: Console) -> None:
+        from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
         self._progress = Progress(
             SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(30),
             TextColumn("{task.fields[speed]}", markup=False), TimeElapsedColumn(), console=console, transient=True,
