@@ -104,7 +104,9 @@ def predict_masked(
         mask = masks[part]
         ids = np.where(mask[..., :categorical], lent_ids, data.ids)
         values = np.where(mask[..., categorical:], lent_values, data.values)
-        variant = data.with_features(ids.reshape(-1, categorical), values.reshape(-1, values.shape[-1]))
+        # The number of rows is spelled out: -1 cannot be worked out where there are no fields of one kind.
+        rows = len(mask) * len(data)
+        variant = data.with_features(ids.reshape(rows, ids.shape[-1]), values.reshape(rows, values.shape[-1]))
         found[part] = np.asarray(predict(variant), np.float64).reshape(-1, len(data))
         ticker.advance(len(variant))
     return found

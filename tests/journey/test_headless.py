@@ -190,6 +190,23 @@ def test_stop_while_training_keeps_the_best_so_far_and_skips_the_rest(trip: Trip
     assert next(run for run in newest if run.model == "logistic").metrics == {}
 
 
+def test_stop_while_explaining_keeps_the_model_and_its_metrics(trip: Trip) -> None:
+    stop = threading.Event()
+
+    def press(progress: Progress) -> None:
+        if progress.phase is Phase.EXPLAINING:
+            stop.set()
+
+    before = {run.id for run in records(trip)}
+    recipe = replace(trip.recipe, models=trip.recipe.models[:1])
+    with pytest.raises(Stopped, match="kept"):
+        trip.ask(Train(trip.project, recipe_to_toml(recipe)), JobControl(progress=press, stop=stop))
+    (kept,) = (run for run in records(trip) if run.id not in before)
+    assert kept.status is RunStatus.STOPPED
+    assert kept.metrics["auc"].value > 0.5
+    assert trip.ask(ExplainRow(trip.project, kept.id, 0)).probability > 0
+
+
 def test_one_failing_model_does_not_take_the_other_with_it(trip: Trip, monkeypatch: pytest.MonkeyPatch) -> None:
     spec = trip.services.host.model("lightgbm")
     broken = replace(spec, build=lambda _: (_ for _ in ()).throw(RuntimeError("a stranger's bug")))
