@@ -166,7 +166,7 @@ def _interactions(story: _Story) -> Callout:
         )
     named = enumerated([_pair_words(pair) for pair in real[:_PAIRS_NAMED]])
     more = f" and {counted(len(real) - _PAIRS_NAMED, 'further pair')}" if len(real) > _PAIRS_NAMED else ""
-    return Callout(f"Fields that really act together: {named}{more}. {_agreement(story, real[0])}".strip(), "good")
+    return Callout(f"Fields that really act together: {named}{more}. {_agreement(story, real)}".strip(), "good")
 
 
 def _pair_words(pair: PairEvidence) -> str:
@@ -178,28 +178,24 @@ def _interval(pair: PairEvidence) -> str:
     return format_interval(pair.effect_low, pair.effect_high, 2)
 
 
-def _agreement(story: _Story, pair: PairEvidence) -> str:
-    """Return whether the other models say the same of the strongest pair."""
-    others = {
-        name: run.evidence
-        for name, run in story.runs.items()
-        if name != story.best and run.evidence and _combines(run.evidence)
-    }
-    agreeing = [
-        name
-        for name, evidence in others.items()
-        if any(other.supported and set(other.fields) == set(pair.fields) for other in evidence.pairs)
-    ]
-    if not others:
-        return ""
-    dissent = [name for name in others if name not in agreeing]
-    said = [f"{enumerated(agreeing)} also {'finds' if len(agreeing) == 1 else 'find'} the first of them"] * bool(
-        agreeing
-    )
-    said += [f"{enumerated(dissent)} {'does' if len(dissent) == 1 else 'do'} not find the first of them"] * bool(
-        dissent
-    )
-    return f"{'; '.join(said)}."
+def _agreement(story: _Story, real: Sequence[PairEvidence]) -> str:
+    """Return how many of the supported pairs each other model supports as well."""
+    wanted = {frozenset(pair.fields) for pair in real}
+    said = []
+    for name, run in story.runs.items():
+        if name == story.best or run.evidence is None or not _combines(run.evidence):
+            continue
+        found = {frozenset(pair.fields) for pair in run.evidence.pairs if pair.supported} & wanted
+        said.append(f"{name} finds {_share_words(len(found), len(wanted))}")
+    return f"{'; '.join(said)}." if said else ""
+
+
+def _share_words(found: int, wanted: int) -> str:
+    if found == wanted:
+        return "it too" if wanted == 1 else "both too" if wanted == 2 else "all of them too"
+    if found == 0:
+        return "no support for it" if wanted == 1 else "no support for any of them"
+    return f"{found} of them too"
 
 
 def _combines(evidence: InteractionEvidence) -> bool:

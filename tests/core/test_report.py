@@ -109,7 +109,7 @@ def test_the_summary_names_drivers_true_pairs_and_the_better_model():
 
 def test_the_summary_says_when_models_do_not_differ_and_agree_on_the_pair():
     text = _texts(build_report(_inputs(RUN, OTHER, sections=("summary",))))
-    assert "LightGBM also finds the first of them" in text
+    assert "LightGBM finds it too" in text
     same = _texts(build_report(_inputs(RUN, _run("Twin"), sections=("summary",))))
     assert "no real difference in AUC from Twin (0.000 [0.000, 0.000])" in same
 
