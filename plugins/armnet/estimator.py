@@ -195,6 +195,7 @@ class _Epoch:
         self.rows_done = 0
         self.is_finite = True
         self.started = self.reported = time.monotonic()
+        self._ended = 0.0  # validation does not count as training time
         self._loss = torch.zeros((), device=training.context.device)
         self._losses = 0
         self._last_loss: float | None = None
@@ -214,6 +215,7 @@ class _Epoch:
             if not self.is_finite:
                 break
         self._measure()
+        self._ended = time.monotonic()
         return True
 
     def report(self, metrics: dict[str, float] | None = None, message: str = "") -> None:
@@ -226,7 +228,7 @@ class _Epoch:
                 epochs=training.parameters.epochs,
                 step=self.steps_done,
                 steps=self.steps,
-                rows_per_second=self.rows_done / max(self.reported - self.started, 1e-9),
+                rows_per_second=self.rows_done / max((self._ended or self.reported) - self.started, 1e-9),
                 loss=self._last_loss,
                 metrics=metrics or {},
                 best_epoch=training.state.best_epoch or None,
