@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from core.services import Services
 
 ENTRY = Path(__file__).resolve()
+PROGRAM = (sys.executable, str(ENTRY))
 
 
 def services(*, threads: int = 0) -> Services:
@@ -40,7 +41,7 @@ def window(project: Path | None) -> int:
         DesktopServices(
             projects=SqlProjects(),
             host=load_plugins(builtin_plugins()),
-            worker_command=(sys.executable, str(ENTRY), "worker"),
+            worker_command=(*PROGRAM, "worker"),
             project=project,
         )
     )
@@ -59,7 +60,7 @@ def screenshots(folder: Path, project: Path) -> tuple[Path, ...]:
         DesktopServices(
             projects=SqlProjects(),
             host=load_plugins(builtin_plugins()),
-            worker_command=(sys.executable, str(ENTRY), "worker"),
+            worker_command=(*PROGRAM, "worker"),
             project=project,
         ),
     )
@@ -76,7 +77,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command line (the window, if no command is given); return the exit code."""
     from ui.terminal.cli import Parts, run
 
-    parts = Parts(services=services, window=window, screenshots=screenshots, write_pdf=write_pdf)
+    parts = Parts(program=PROGRAM, services=services, window=window, screenshots=screenshots, write_pdf=write_pdf)
     return run(sys.argv[1:] if arguments is None else arguments, parts)
 
 

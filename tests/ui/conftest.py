@@ -9,6 +9,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import json
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from ui.desktop.window import MainWindow
 
 from .shop import CONNECTION, OVERVIEW, PAGE, PREPARATION, PROPOSAL, Host
 
+PATIENCE = 30_000
 WORKER = Path(__file__).with_name("fake_worker.py")
 
 
@@ -38,6 +40,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def qapp() -> Any:
     return make_application()
+
+
+@pytest.fixture
+def qtbot(qtbot: Any) -> Any:
+    """Wait longer than five seconds: on a busy machine a fake worker may take that long to start."""
+    for wait in ("waitUntil", "waitSignal", "waitSignals"):
+        setattr(qtbot, wait, partial(getattr(qtbot, wait), timeout=PATIENCE))
+    return qtbot
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ def parts(**makers: Any) -> Parts:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("not needed for this command")
 
-    return Parts(**(dict.fromkeys(("services", "window", "screenshots", "write_pdf"), never) | makers))
+    return Parts(
+        program=("crosslens",), **(dict.fromkeys(("services", "window", "screenshots", "write_pdf"), never) | makers)
+    )
 
 
 def failing(error: BaseException) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import time
 from argparse import Namespace
 from dataclasses import dataclass, replace
@@ -151,4 +152,5 @@ def demo(options: Namespace, parts: Parts, terminal: Terminal) -> int:
     if options.no_window or options.json or not has_display() or missing_packages():
         return 0
     terminal.say("Opening the window on this project; close it to come back.")
-    return parts.window(project)
+    # A process of its own: this one has drawn a PDF without a window and holds torch, which a window never does.
+    return subprocess.run([*parts.program, "open", str(project)], check=False).returncode

@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """Makers of what a command may need; each imports its room only when called."""
+    """Makers of what a command may need; each imports its room only when called. `program` starts this program anew."""
 
+    program: tuple[str, ...]
     services: Callable[..., Services]
     window: Callable[[Path | None], int]
     screenshots: Callable[[Path, Path], tuple[Path, ...]]
