@@ -161,7 +161,7 @@ def _interactions(story: _Story) -> Callout:
     if not real:
         return Callout(
             f"None of the {format_count(len(evidence.pairs))} pairs of fields has an interaction that held-out rows "
-            "support: what each field says, it says alone.",
+            "support. That is no proof that there is none: it takes enough positives to show one.",
             "note",
         )
     named = enumerated([_pair_words(pair) for pair in real[:_PAIRS_NAMED]])
