@@ -45,6 +45,13 @@ def behave(request, how):
         say({"id": number, "event": "result", "result": result})
     elif how == "halfway":
         say({"id": number, "event": "progress", "progress": {"phase": "reading", "fraction": 0.5, "message": "half"}})
+    elif how == "tardy":
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say({"id": number, "event": "progress", "progress": {"phase": "reading"}})
+        time.sleep(1)
+        say({"id": number, "event": "result", "result": result})
+        time.sleep(0.5)
+        os._exit(7)
     elif how == "lingering":
         for step in range(12):
             say({"id": number, "event": "progress", "progress": {"phase": "explaining", "fraction": step / 12}})

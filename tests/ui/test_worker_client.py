@@ -124,6 +124,17 @@ def test_a_stopping_worker_that_still_reports_is_left_to_finish(
     assert request.state is RequestState.FINISHED
 
 
+def test_a_question_is_never_put_to_a_worker_that_was_told_to_terminate(
+    lane: Lane, qtbot: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(worker_client, "POLITE_SECONDS", 0.1)
+    late = ask("tardy")
+    with qtbot.waitSignal(late.progressed):
+        lane.submit(late)
+    late.stop()
+    assert answer(lane, qtbot, "shop.db")
+
+
 def test_a_queued_request_leaves_the_queue_when_stopped(lane: Lane, qtbot: Any) -> None:
     first, second = ask("slow"), ask("shop.db")
     lane.submit(first)

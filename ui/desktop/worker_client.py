@@ -300,6 +300,7 @@ class Lane(QObject):
         if left > 0:
             self._wait_politely(request, max(left, 0.05))
         else:
+            self._condemned = True
             self._worker.terminate()
 
     def _advance(self) -> None:
@@ -315,6 +316,7 @@ class Lane(QObject):
         worker.answered.connect(self._hear)
         worker.ended.connect(self._lose, Qt.ConnectionType.QueuedConnection)
         worker.start()
+        self._condemned = False
         return worker
 
     def _hear(self, event: Mapping[str, Any]) -> None:
@@ -342,7 +344,8 @@ class Lane(QObject):
 
     def _leave(self) -> None:
         self._current = None
-        if not self._keep_worker and self._worker is not None:
+        # A worker told to terminate may still answer; the next question must not be put to the dying.
+        if self._worker is not None and (self._condemned or not self._keep_worker):
             self._worker.end()
             self._worker = None
 
