@@ -75,7 +75,7 @@ def test_choosing_another_table_shows_its_rows(page: DataPage, open_shop: Callab
     open_shop()
     page.choose(ITEMS)
     assert page.rows.rowCount() == 0
-    qtbot.waitUntil(lambda: page.rows.rowCount() == 3)
+    qtbot.waitUntil(lambda: page.rows.rowCount() >= 3)
     assert page.table.ref == ITEMS
 
 
@@ -207,9 +207,10 @@ def test_settings_that_cannot_be_read_count_as_none(text: str, tmp_path: Path, q
 
 def test_the_read_command_goes_on_from_the_anchor(page: DataPage, session: Session, open_shop: Any, qtbot: Any) -> None:
     open_shop()
-    qtbot.waitUntil(lambda: page.rows.rowCount() == 3)
-    page.rows.fetchMore(page.rows.index(-1, -1))
+    # The view asks for the next page by itself while it has room: any number of pages may have come by now.
     qtbot.waitUntil(lambda: page.rows.rowCount() >= 6)
     record = (Path(session.services.worker_command[-1])).read_text(encoding="utf-8").splitlines()
-    assert '"after": [3]' in record[-1]
+    reads = [line for line in record if f'"{ReadPage.command}"' in line]
+    assert '"after"' not in reads[0]
+    assert all('"after": [3]' in line for line in reads[1:])
     assert PrepareFields.command not in "".join(record)
