@@ -23,6 +23,7 @@ from crosslens.relational import (
     ColumnInfo,
     ColumnProfile,
     ConnectionSpec,
+    ExtractionEstimate,
     JoinFacts,
     JoinProposal,
     QuerySpec,
@@ -32,6 +33,7 @@ from crosslens.relational import (
 from crosslens.schema import FieldSchema
 
 from .display import HeatMap, Waterfall
+from .recipe import Repair
 
 
 class Phase(StrEnum):
@@ -80,31 +82,77 @@ class SourceOverview:
 
 @dataclass(frozen=True, slots=True)
 class ReadPage:
-    """Read the next rows of a table. Result: PageRead."""
+    """Read some rows of a table, or of the user's own SELECT; see `RowSource.page`. Result: PageRead."""
 
     command: ClassVar[str] = "read-page"
     connection: ConnectionSpec
     table: TableRef
     after: tuple[str | int | float | bool | None, ...] | None = None
     rows: int = 200
+    select: str = ""
+    before: tuple[str | int | float | bool | None, ...] | None = None
+    near: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PageRead:
-    """Rows as display values; None is NULL; `anchor` starts the next page, None at the end."""
+    """Rows as display values; None is NULL; `anchor` ends the page (None at the end), `start` begins it."""
 
     columns: tuple[ColumnInfo, ...]
     rows: tuple[tuple[str | int | float | bool | None, ...], ...]
     anchor: tuple[str | int | float | bool | None, ...] | None = None
+    start: tuple[str | int | float | bool | None, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CountRows:
+    """Count the rows of a table or query exactly, which may take long; can be stopped. Result: RowsCounted."""
+
+    command: ClassVar[str] = "count-rows"
+    connection: ConnectionSpec
+    query: QuerySpec
+
+
+@dataclass(frozen=True, slots=True)
+class RowsCounted:
+    """The exact number of rows."""
+
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class MeasureJoins:
+    """Measure the joins of a query as the user has set them, each given the ones before it. Result: JoinsMeasured."""
+
+    command: ClassVar[str] = "measure-joins"
+    connection: ConnectionSpec
+    query: QuerySpec
+
+
+@dataclass(frozen=True, slots=True)
+class JoinsMeasured:
+    """Facts of each join, in the order of the query."""
+
+    facts: tuple[JoinFacts, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class EstimateQuery:
+    """Estimate what reading and training on a query would take. Result: ExtractionEstimate."""
+
+    command: ClassVar[str] = "estimate-query"
+    connection: ConnectionSpec
+    query: QuerySpec
 
 
 @dataclass(frozen=True, slots=True)
 class ProposeQuery:
-    """Propose joins for a base table and measure them. Result: QueryProposal."""
+    """Propose joins for a base table (or the user's own SELECT) and measure them. Result: QueryProposal."""
 
     command: ClassVar[str] = "propose-query"
     connection: ConnectionSpec
     base: TableRef
+    select: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +166,34 @@ class QueryProposal:
 
 @dataclass(frozen=True, slots=True)
 class PrepareFields:
-    """Profile the columns of a query and suggest kinds and roles. Result: Preparation."""
+    """Profile the columns of a query, suggest kinds and roles, and check them on a sample. Result: Preparation.
+
+    `moment` and `repairs` are those of the recipe; `fields`, where the user has set them already, are checked as set.
+    """
 
     command: ClassVar[str] = "prepare-fields"
     connection: ConnectionSpec
     query: QuerySpec
+    fields: FieldSchema | None = None
+    moment: str = ""
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something the user should know before training. `severity`: "stop", "warn" or "note"."""
+    """Something the user should know before training. `severity`: "stop", "warn" or "note".
+
+    `columns` are field names; `rows` how many rows are concerned; `examples` a few of them as text. `repairs` are what
+    can be done about it, best first; the first one is what the button does.
+    """
 
     severity: str
     message: str
     columns: tuple[str, ...] = ()
+    check: str = ""
+    rows: int | None = None
+    examples: tuple[str, ...] = ()
+    repairs: tuple[Repair, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,6 +357,9 @@ class ReportMade:
 RESULTS: Mapping[type[Any], type[Any]] = {
     OpenSource: SourceOverview,
     ReadPage: PageRead,
+    CountRows: RowsCounted,
+    MeasureJoins: JoinsMeasured,
+    EstimateQuery: ExtractionEstimate,
     ProposeQuery: QueryProposal,
     PrepareFields: Preparation,
     MakeSample: SampleMade,

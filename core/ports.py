@@ -13,6 +13,7 @@ from crosslens.relational import (
     ColumnProfile,
     ColumnRef,
     ConnectionSpec,
+    ExtractionEstimate,
     JoinFacts,
     JoinProposal,
     JoinSpec,
@@ -53,14 +54,28 @@ class RowSource(Protocol):
     def sql(self, query: QuerySpec) -> str:
         """Return the Select as it is sent, with values rendered for reading."""
 
-    def count(self, query: QuerySpec) -> int:
+    def count(self, query: QuerySpec, *, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Return how many rows the query has."""
+
+    def estimate(self, query: QuerySpec) -> ExtractionEstimate:
+        """Return what extracting and training on the query would take, quickly: from statistics and a sample."""
 
     def join_facts(self, query: QuerySpec, join: JoinSpec) -> JoinFacts:
         """Measure what `join` would do to `query` (whose joins come before it)."""
 
-    def page(self, table: TableRef, *, after: tuple[Any, ...] | None = None, rows: int = 200) -> Page:
-        """Return the next rows of a table in key order, without counting."""
+    def page(
+        self,
+        table: TableRef,
+        *,
+        select: str = "",
+        after: tuple[Any, ...] | None = None,
+        before: tuple[Any, ...] | None = None,
+        near: float | None = None,
+        rows: int = 200,
+    ) -> Page:
+        """Return some rows of a table in key order, without counting: the first ones, or those behind or in front of an
+        anchor, or those near a share (0..1) of the table. `select` is the user's own SELECT instead of a table.
+        """
 
     def profile(
         self, query: QuerySpec, *, should_stop: Callable[[], bool] = lambda: False

@@ -39,9 +39,43 @@ class ModelChoice:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+class RepairKind(StrEnum):
+    """What to do about rows or fields that a check has found."""
+
+    IGNORE_FIELD = "ignore-field"
+    DROP_MISSING = "drop-missing"
+    DROP_DUPLICATES = "drop-duplicates"
+    DROP_ORPHANS = "drop-orphans"
+    CLICK_IF_CONVERTED = "click-if-converted"
+    NO_CONVERSION_WITHOUT_CLICK = "no-conversion-without-click"
+    DROP_LATER_THAN_EVENT = "drop-later-than-event"
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A repair the user has chosen. `fields` are the names it concerns.
+
+    IGNORE_FIELD                  the fields get the role ignore
+    DROP_MISSING                  rows in which one of the fields is missing are left out
+    DROP_DUPLICATES               of rows alike in all fields, the first is kept
+    DROP_ORPHANS                  rows whose key (the fields) finds no partner are left out
+    CLICK_IF_CONVERTED            a row with a conversion counts as clicked
+    NO_CONVERSION_WITHOUT_CLICK   a conversion without a click counts as none
+    DROP_LATER_THAN_EVENT         rows in which the fields hold a time after the row's own are left out
+    """
+
+    kind: RepairKind
+    fields: tuple[str, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Source, query, fields, split, models. `minimum_count`: rarer values are trained as <unknown>."""
+    """Source, query, fields, split, models. `minimum_count`: rarer values are trained as <unknown>.
+
+    `hash_buckets` > 0: a field with more values than that is hashed into so many. `moment` says in words when the
+    prediction is made ("before the call"): what is known only later is then looked for. `repairs` are applied to the
+    extracted rows.
+    """
 
     source: ConnectionSpec
     query: QuerySpec
@@ -51,6 +85,9 @@ class Recipe:
     title: str = ""
     seed: int = 0
     minimum_count: int = 2
+    hash_buckets: int = 0
+    moment: str = ""
+    repairs: tuple[Repair, ...] = ()
 
     def only(self, model: ModelChoice) -> Recipe:
         """Return the same recipe for one model: what a single run keeps."""

@@ -17,7 +17,10 @@ from typing import Any
 class ConnectionSpec:
     """How to reach a database. `secret` never appears in repr, equality, recipes, projects or logs.
 
-    `database` is a file path for SQLite, the database name for servers.
+    `dialect` is "sqlite", "duckdb", "postgresql", "mysql" or "mariadb", "files" (CSV, TSV, Parquet, Arrow), or the name
+    of any installed SQLAlchemy dialect ("mssql+pyodbc"). `database` is a file (SQLite, DuckDB), a file or a folder
+    (files), or the name of a database on a server. `options` are the driver's own (SSL among them). `credential` names
+    an entry of the system's keyring that holds the password; `password_variable` an environment variable that does.
     """
 
     dialect: str
@@ -26,6 +29,8 @@ class ConnectionSpec:
     port: int = 0
     username: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    credential: str = ""
+    password_variable: str = ""
     secret: str | None = field(default=None, repr=False, compare=False)
 
 
@@ -39,14 +44,20 @@ class TableRef:
 
 @dataclass(frozen=True, slots=True, order=True)
 class ColumnRef:
-    """A column of one source of a query. `EXISTS` as column is the 0/1 flag of a join of kind EXISTS."""
+    """A column of one source of a query.
+
+    `EXISTS` as column is the 0/1 flag of a join of kind EXISTS, `COUNT` the number of partners of one of kind COUNT.
+    """
 
     source: str
     column: str
 
     EXISTS = "*exists"
+    COUNT = "*count"
 
     def __str__(self) -> str:
+        if self.column == ColumnRef.COUNT:
+            return f"{self.source}.count"
         return self.source if self.column == ColumnRef.EXISTS else f"{self.source}.{self.column}"
 
 
@@ -61,17 +72,20 @@ class ColumnType(StrEnum):
     DATE = "date"
     TIMESTAMP = "timestamp"
     BINARY = "binary"
+    JSON = "json"
+    ARRAY = "array"
     OTHER = "other"
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnInfo:
-    """A column as reflected. `database_type` is the database's own word for the type."""
+    """A column as reflected. `database_type` is the database's own word for the type; `choices` those of an enum."""
 
     name: str
     type: ColumnType
     database_type: str = ""
     nullable: bool = True
+    choices: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,20 +119,39 @@ class TableInfo:
 
 
 class JoinKind(StrEnum):
-    """LOOKUP adds the columns of at most one row; EXISTS adds a 0/1 flag. Neither multiplies the rows of the base."""
+    """What a join adds to a row of the base. None of them multiplies rows.
+
+    LOOKUP  the columns of at most one row            COUNT   how many rows there are
+    EXISTS  a 0/1 flag                                LATEST  the columns of the latest row
+    VALUES  for each column, the distinct values of all rows, as a multi-valued field
+    """
 
     LOOKUP = "lookup"
     EXISTS = "exists"
+    COUNT = "count"
+    LATEST = "latest"
+    VALUES = "values"
+
+    @property
+    def is_to_many(self) -> bool:
+        """Whether the joined table may hold several rows for one row of the base."""
+        return self is not JoinKind.LOOKUP
 
 
 @dataclass(frozen=True, slots=True)
 class JoinSpec:
-    """Join `table` under `name`; `on` pairs a column of an earlier source with a column of `table`."""
+    """Join `table` under `name`; `on` pairs a column of an earlier source with a column of `table`.
+
+    `time` is the column of `table` that says when a row came to be known: LATEST needs it. With `up_to`, a column of
+    an earlier source, only rows known before that moment count (`time` < `up_to`): nothing leaks from the future.
+    """
 
     name: str
     table: TableRef
     on: tuple[tuple[ColumnRef, str], ...]
     kind: JoinKind = JoinKind.LOOKUP
+    time: str | None = None
+    up_to: ColumnRef | None = None
 
 
 class Comparison(StrEnum):
@@ -143,12 +176,34 @@ class FilterSpec:
     value: str | int | float | bool | None = None
 
 
+class SampleMethod(StrEnum):
+    """How to take fewer rows: any rows, all rows of some users, or the latest rows."""
+
+    RANDOM = "random"
+    USERS = "users"
+    LATEST = "latest"
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpec:
+    """Take about `rows` rows (LATEST: exactly); the same ones each time for one `seed`.
+
+    `column` holds the users for USERS. RANDOM and USERS are drawn by a hash of key or user, in the database.
+    """
+
+    method: SampleMethod
+    rows: int
+    seed: int = 0
+    column: ColumnRef | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class QuerySpec:
     """The rows of `base`, one per base row, with columns of joined tables beside them.
 
     `columns` in the order of the result; `time` orders the rows for a split by time; `limit` keeps the first rows in
-    that order (the latest when `time` is given).
+    that order (the latest when `time` is given). With `select`, the user's own SELECT takes the place of the base
+    table, and `base.name` names it; it is checked to be one statement that only reads.
     """
 
     base: TableRef
@@ -157,6 +212,8 @@ class QuerySpec:
     filters: tuple[FilterSpec, ...] = ()
     time: ColumnRef | None = None
     limit: int | None = None
+    select: str = ""
+    sample: SampleSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,10 +237,16 @@ class JoinFacts:
 
 @dataclass(frozen=True, slots=True)
 class JoinProposal:
-    """A join that keys suggest. `reason` is a phrase such as "foreign key impressions.user_id"."""
+    """A join that keys or names suggest. `reason` is a phrase such as "foreign key impressions.user_id".
+
+    `is_guess`: no key says so, only names and types match; it is offered, and never taken without being asked for.
+    `kinds` are those the join may be changed to, the suggested one among them.
+    """
 
     join: JoinSpec
     reason: str
+    is_guess: bool = False
+    kinds: tuple[JoinKind, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,14 +273,33 @@ class ColumnProfile:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Some rows of a table for the browser: display values (None is NULL), and where the next page starts.
+    """Some rows of a table or query for the browser: display values (None is NULL), and where its neighbours are.
 
-    `anchor` is opaque: pass it back as `after` for the next page; None means this was the last one.
+    Both anchors are opaque. Pass `anchor` back as `after` for the next page; None means this was the last one. Pass
+    `start` back as `before` for the page in front of it; None means this was the first one.
     """
 
     columns: tuple[ColumnInfo, ...]
     rows: tuple[tuple[Any, ...], ...]
     anchor: tuple[Any, ...] | None
+    start: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractionEstimate:
+    """What reading a query would come to: rows, bytes on disk, and bytes of memory to train on all of it.
+
+    `free_disk` and `free_memory` are what this machine has left; `suggested_rows` is a sample that would fit, None when
+    everything does.
+    """
+
+    rows: int
+    rows_are_estimated: bool
+    disk: int
+    memory: int
+    free_disk: int
+    free_memory: int
+    suggested_rows: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,17 @@ class FieldKind(StrEnum):
     TIMESTAMP = "timestamp"
 
 
+class TimePart(StrEnum):
+    """What is taken of a moment: a category, but for AGE, the days between the moment and the row's own time."""
+
+    HOUR = "hour"
+    WEEKDAY = "weekday"
+    DAY = "day"
+    MONTH = "month"
+    YEAR = "year"
+    AGE = "age"
+
+
 class FieldRole(StrEnum):
     """What a field is for. USER and ITEM are features too; CLICK is the label of a one-label task."""
 
@@ -46,6 +57,7 @@ class Field:
     """One column of the query as the user sees it on the Prepare page.
 
     `bins` > 0 turns a numerical field into that many quantile bins (a categorical field for the models).
+    `delimiter` parts the values of a multi-valued field kept as text; `parts` are what a timestamp gives to models.
     `reason` says why kind and role were suggested; it is empty once the user has chosen.
     """
 
@@ -55,6 +67,8 @@ class Field:
     role: FieldRole
     bins: int = 0
     reason: str = ""
+    delimiter: str = ""
+    parts: tuple[TimePart, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

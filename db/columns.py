@@ -5,8 +5,11 @@ Every column starts with the narrowest kind its declared type promises and widen
     BOOLEAN    0/1                        -> bool
     INTEGER                               -> int64
     FLOAT      (decimals too)             -> float64
+    DATE       where dates have a type    -> date32
+    TIMESTAMP  where times have a type    -> timestamp in microseconds, without zone (UTC where there was one)
     TEXT                                  -> string, as stored; dates and times stored as text stay ISO text
     MIXED      (text among numbers, blobs)-> string, numbers as Python writes them, blobs as text or else as hex
+    LIST       several values a row       -> list of string
 
 Dates stored as numbers stay int64 or float64. Nothing is rounded: an integer float64 cannot hold widens to text.
 """
@@ -29,8 +32,11 @@ class Kind(IntEnum):
     BOOLEAN = 0
     INTEGER = 1
     FLOAT = 2
-    TEXT = 3
-    MIXED = 4
+    DATE = 3
+    TIMESTAMP = 4
+    TEXT = 5
+    MIXED = 6
+    LIST = 7
 
     @property
     def arrow(self) -> pa.DataType:
@@ -42,9 +48,14 @@ _ARROW = {
     Kind.BOOLEAN: pa.bool_(),
     Kind.INTEGER: pa.int64(),
     Kind.FLOAT: pa.float64(),
+    Kind.DATE: pa.date32(),
+    Kind.TIMESTAMP: pa.timestamp("us"),
     Kind.TEXT: pa.string(),
     Kind.MIXED: pa.string(),
+    Kind.LIST: pa.list_(pa.string()),
 }
+_LOOSE = (Kind.BOOLEAN, Kind.INTEGER, Kind.FLOAT, Kind.TEXT, Kind.MIXED)
+"""The kinds of a database whose columns may hold anything; the others need a database that keeps its types."""
 _FIRST = {
     ColumnType.BOOLEAN: Kind.BOOLEAN,
     ColumnType.FLOAT: Kind.FLOAT,
@@ -52,6 +63,14 @@ _FIRST = {
     ColumnType.TEXT: Kind.TEXT,
     ColumnType.BINARY: Kind.MIXED,
 }
+
+
+class WiderKinds(Exception):
+    """Later rows need wider columns than the rows before them."""
+
+    def __init__(self, kinds: tuple[Kind, ...]) -> None:
+        super().__init__(kinds)
+        self.kinds = kinds
 
 
 class _DoesNotFit(Exception):
@@ -79,7 +98,7 @@ def empty_columns(kinds: Iterable[Kind]) -> list[pa.Array]:
 
 
 def _fit(values: tuple[Any, ...], kind: Kind) -> tuple[pa.Array, Kind]:
-    for wider in Kind:
+    for wider in _LOOSE:
         if wider >= kind:
             try:
                 return _array(values, wider), wider

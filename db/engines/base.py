@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from importlib import import_module
 from typing import Any, Protocol
 
+import pyarrow as pa
 from sqlalchemy import Dialect, Select
 
-from crosslens.errors import SourceError
-from crosslens.relational import ConnectionSpec, TableInfo
+from crosslens.relational import ColumnInfo, ConnectionSpec, TableInfo
+
+from ..columns import Kind
 
 
 def never() -> bool:
@@ -49,6 +52,22 @@ class Session(Protocol):
     ) -> Generator[list[tuple[Any, ...]], None, None]:
         """Yield the rows in lists of at most `batch`."""
 
+    def kinds(self, columns: Sequence[ColumnInfo]) -> tuple[Kind, ...]:
+        """Return how to hold columns: what their declared types promise here."""
+
+    def batches(
+        self, statement: Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
+    ) -> Generator[list[pa.Array], None, None]:
+        """Yield at most `rows` rows at a time, one array per column of exactly the types of `kinds`, by the fastest
+        path the driver has. WiderKinds when a value does not fit: the caller starts again with what it names.
+        """
+
+    def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
+        """Return the columns of the user's own SELECT without reading its rows.
+
+        QueryError if it is not exactly one statement that only reads, or the database refuses it.
+        """
+
     def watch(
         self, *, should_stop: Callable[[], bool] = never, seconds: float | None = None
     ) -> AbstractContextManager[None]:
@@ -64,15 +83,19 @@ class Session(Protocol):
         """Let the database go."""
 
 
+_ENGINES = {
+    "sqlite": ("sqlite", "SqliteSession"),
+    "duckdb": ("duckdb", "DuckDbSession"),
+    "files": ("files", "FilesSession"),
+    "postgresql": ("postgresql", "PostgreSqlSession"),
+    "mysql": ("mysql", "MySqlSession"),
+    "mariadb": ("mysql", "MySqlSession"),
+}
+_OTHER = ("generic", "GenericSession")
+
+
 def open_session(connection: ConnectionSpec) -> Session:
     """Connect read-only; SourceError says what is wrong."""
-    if connection.dialect == "sqlite":
-        from .sqlite import SqliteSession
-
-        return SqliteSession(connection.database)
-    raise SourceError(
-        f"Databases of the kind “{connection.dialect}” cannot be opened yet.",
-        why="This version of Crosslens reads SQLite files.",
-        do="Choose an SQLite file.",
-        dialect=connection.dialect,
-    )
+    module, name = _ENGINES.get(connection.dialect, _OTHER)
+    session: Session = getattr(import_module(f".{module}", __package__), name)(connection)
+    return session

@@ -21,7 +21,7 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.sql import quoted_name
 
 from crosslens.errors import CrosslensError, QueryError, SourceError, Stopped
-from crosslens.relational import ColumnInfo, ForeignKey, TableInfo, TableRef
+from crosslens.relational import ColumnInfo, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
 from ..errors import missing_source, source_error
 from ..types import sqlite_type
@@ -138,8 +138,8 @@ class _UndecodableText(Exception):
 class SqliteSession:
     """An open SQLite file."""
 
-    def __init__(self, database: str) -> None:
-        self._path = Path(database)
+    def __init__(self, connection: ConnectionSpec) -> None:
+        self._path = Path(connection.database)
         self._watch: _Watch | None = None
         self._dialect = sqlite_dialect.dialect(paramstyle="named")  # positional styles rewrite "%(x)s" inside names
         _check_file(self._path)

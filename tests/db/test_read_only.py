@@ -75,7 +75,7 @@ def test_query_only_and_mode_ro_hold_even_without_the_authorizer(tmp_path: Path)
 @pytest.mark.parametrize("name", ODD_PATHS)
 def test_any_file_name_opens_and_no_other_file_appears(name: str, tmp_path: Path) -> None:
     make_database(tmp_path / "made.db", "CREATE TABLE t(x); INSERT INTO t VALUES (7)").rename(tmp_path / name)
-    session = SqliteSession(str(tmp_path / name))
+    session = SqliteSession(ConnectionSpec("sqlite", str(tmp_path / name)))
     assert [table.ref.name for table in session.tables()] == ["t"]
     session.close()
     assert [file.name for file in tmp_path.iterdir()] == [name]
@@ -86,7 +86,7 @@ def test_a_database_in_write_ahead_mode_shows_what_was_committed_last(tmp_path: 
     with closing(sqlite3.connect(path)) as writer:
         writer.execute("INSERT INTO t VALUES (1)")
         writer.commit()
-        session = SqliteSession(str(path))
+        session = SqliteSession(ConnectionSpec("sqlite", str(path)))
         assert session.with_row_counts(session.tables())[0].rows == 1
         before = session.identity()
         writer.execute("INSERT INTO t VALUES (2)")
@@ -112,11 +112,11 @@ def test_a_write_ahead_database_in_a_folder_nobody_can_write_is_read_as_it_is(tm
 
     monkeypatch.setattr(sqlite_engine, "guarded_connection", guarded)
     path = make_database(tmp_path / "t.db", "PRAGMA journal_mode=WAL; CREATE TABLE t(x)")
-    session = SqliteSession(str(path))
+    session = SqliteSession(ConnectionSpec("sqlite", str(path)))
     assert [table.ref.name for table in session.tables()] == ["t"]
     session.close()
     with pytest.raises(SourceError, match="could not be opened"):  # other databases need no such file
-        SqliteSession(str(make_database(tmp_path / "u.db", "CREATE TABLE u(x)")))
+        SqliteSession(ConnectionSpec("sqlite", str(make_database(tmp_path / "u.db", "CREATE TABLE u(x)"))))
 
 
 ENDLESS = "CREATE VIEW endless AS WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x FROM n"
@@ -127,7 +127,7 @@ def _count_endless(session: SqliteSession) -> None:
 
 
 def test_a_query_that_never_ends_meets_its_time_limit(tmp_path: Path) -> None:
-    session = SqliteSession(str(make_database(tmp_path / "t.db", ENDLESS)))
+    session = SqliteSession(ConnectionSpec("sqlite", str(make_database(tmp_path / "t.db", ENDLESS))))
     started = time.monotonic()
     with pytest.raises(QueryError, match=r"within 0\.3 seconds"), session.watch(seconds=0.3):
         _count_endless(session)
@@ -136,7 +136,7 @@ def test_a_query_that_never_ends_meets_its_time_limit(tmp_path: Path) -> None:
 
 
 def test_stop_interrupts_a_query_that_never_ends(tmp_path: Path) -> None:
-    session = SqliteSession(str(make_database(tmp_path / "t.db", ENDLESS)))
+    session = SqliteSession(ConnectionSpec("sqlite", str(make_database(tmp_path / "t.db", ENDLESS))))
     started = time.monotonic()
     with pytest.raises(Stopped), session.watch(should_stop=lambda: time.monotonic() - started > 0.2):
         _count_endless(session)
@@ -148,7 +148,7 @@ def test_an_error_of_the_stop_function_itself_is_not_lost(tmp_path: Path) -> Non
     def broken() -> bool:
         raise ZeroDivisionError
 
-    session = SqliteSession(str(make_database(tmp_path / "t.db", ENDLESS)))
+    session = SqliteSession(ConnectionSpec("sqlite", str(make_database(tmp_path / "t.db", ENDLESS))))
     with pytest.raises(ZeroDivisionError), session.watch(should_stop=broken):
         _count_endless(session)
     session.close()
