@@ -34,12 +34,14 @@ def connection_to_row(connection: StoredConnection) -> dict[str, Any]:
         "username": spec.username,
         "options": dict(spec.options),
         "last_used": connection.last_used,
+        "credential": spec.credential,
+        "password_variable": spec.password_variable,
     }
 
 
 def connection_from_row(row: Row[Any]) -> StoredConnection:
     """Return the connection of a row."""
-    names = ("dialect", "database", "host", "port", "username", "options")
+    names = ("dialect", "database", "host", "port", "username", "options", "credential", "password_variable")
     spec = ConnectionSpec(**{name: getattr(row, name) for name in names})
     return StoredConnection(row.id, row.name, spec, row.last_used)
 

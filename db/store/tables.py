@@ -52,6 +52,8 @@ CONNECTIONS = Table(
     Column("username", Text, nullable=False),
     Column("options", JSON, nullable=False),
     Column("last_used", UtcDateTime),
+    Column("credential", Text, nullable=False, server_default=""),
+    Column("password_variable", Text, nullable=False, server_default=""),
 )
 
 PREPARATIONS = Table(
