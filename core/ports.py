@@ -106,6 +106,29 @@ class Sources(Protocol):
         """Write a new SQLite database with keys and indexes; StorageError if it exists or the disk is full."""
 
 
+class Credentials(Protocol):
+    """Passwords of connections, by `ConnectionSpec.credential`: in the system's keyring, or until Crosslens closes."""
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether a saved password is still there tomorrow; False where the system has no keyring."""
+
+    def save(self, credential: str, secret: str) -> bool:
+        """Keep a password; return whether it lasts (False: only until Crosslens closes)."""
+
+    def forget(self, credential: str) -> None:
+        """Remove a password; one that is not there is no error."""
+
+    def has(self, credential: str) -> bool:
+        """Whether a password is kept under this name."""
+
+    def secret_for(self, connection: ConnectionSpec) -> str | None:
+        """Return the password to connect with: the connection's own, the environment variable it names, or a kept one.
+
+        None: nobody knows one here, and the driver's own ways (.pgpass, option files) have their turn.
+        """
+
+
 class ProjectStore(Protocol):
     """The memory of one project: everything but bulk data."""
 

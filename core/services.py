@@ -5,13 +5,21 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 from crosslens.errors import Stopped
+from crosslens.relational import ConnectionSpec, TableInfo
 
 from .commands import Phase, Progress
-from .ports import PluginHost, Projects, Sources
+from .credentials import PassingCredentials
+from .ports import Credentials, PluginHost, Projects, RowSource, Sources
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +30,32 @@ class Services:
     projects: Projects
     host: PluginHost
     threads: int = 1
+    credentials: Credentials = field(default_factory=PassingCredentials)
+
+    def with_secret(self, secret: str | None) -> Services:
+        """Return services whose connections use `secret` where they have none of their own.
+
+        It never becomes part of a recipe, a run or a project: only the opening of a source sees it.
+        """
+        return self if secret is None else replace(self, sources=_SecretSources(self.sources, secret))
+
+
+class _SecretSources:
+    """Sources opened with one secret, which stays out of repr."""
+
+    def __init__(self, sources: Sources, secret: str) -> None:
+        self._sources = sources
+        self._secret = secret
+
+    def open(self, connection: ConnectionSpec) -> AbstractContextManager[RowSource]:
+        """Open with the secret, unless the connection has its own."""
+        if connection.secret is None:
+            connection = replace(connection, secret=self._secret)
+        return self._sources.open(connection)
+
+    def write_new(self, path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
+        """Write a new database; no secret is needed."""
+        self._sources.write_new(path, tables, rows)
 
 
 def _silent(_: Progress) -> None:
@@ -35,6 +69,8 @@ class JobControl:
     progress: Callable[[Progress], None] = _silent
     stop: threading.Event = field(default_factory=threading.Event)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("crosslens.job"))
+    secret: str | None = field(default=None, repr=False, compare=False)
+    """The password that came beside a request's arguments; see `Services.with_secret`."""
 
     def should_stop(self) -> bool:
         """Whether Stop was pressed."""

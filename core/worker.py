@@ -84,7 +84,8 @@ class Worker:
 
     def _answer(self, line: Mapping[str, Any]) -> dict[str, Any]:
         request_id = int(line["id"])
-        control = JobControl(progress=self._progress_of(request_id), stop=self._stop_event(request_id))
+        secret = line.get("secret")
+        control = JobControl(self._progress_of(request_id), self._stop_event(request_id), secret=secret)
         try:
             return {"event": "result", "result": to_plain(self._handle(_request(line), control))}
         except Stopped as stopped:

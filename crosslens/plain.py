@@ -7,16 +7,26 @@ from typing import Any, TypeVar, get_origin
 
 import cattrs
 import numpy as np
+from cattrs.gen import make_dict_unstructure_fn, override
 from cattrs.preconf.json import make_converter
 from cattrs.strategies import configure_tagged_union
 
 from .errors import DataError
+from .relational import ConnectionSpec
 
 T = TypeVar("T")
 
 _CONVERTER = make_converter(forbid_extra_keys=True, omit_if_default=True)
 _CONVERTER.register_unstructure_hook(PurePath, str)
 _CONVERTER.register_structure_hook(Path, lambda value, _: Path(value))
+
+# A secret is read but never written: what is plain ends in files, logs and on standard output.
+_CONVERTER.register_unstructure_hook(
+    ConnectionSpec,
+    make_dict_unstructure_fn(
+        ConnectionSpec, _CONVERTER, _cattrs_omit_if_default=True, secret=override(omit=True, omit_if_default=True)
+    ),
+)
 
 
 def _is_array(kind: Any) -> bool:

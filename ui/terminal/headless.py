@@ -14,4 +14,4 @@ from .terminal import Terminal
 def worker(options: Namespace, parts: Parts, terminal: Terminal) -> int:
     """Serve jobs on stdin and stdout."""
     services = parts.services(threads=options.threads)
-    return serve(lambda request, control: perform(request, services, control))
+    return serve(lambda request, control: perform(request, services.with_secret(control.secret), control))
