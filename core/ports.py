@@ -82,6 +82,11 @@ class RowSource(Protocol):
     ) -> tuple[ColumnProfile, ...]:
         """Return one profile per column of the query, in its order, from at most some 100,000 rows."""
 
+    def sample(
+        self, query: QuerySpec, rows: int, *, should_stop: Callable[[], bool] = lambda: False
+    ) -> pa.Table:
+        """Return at most `rows` rows from all over the query; column i holds `query.columns[i]`, as a snapshot would."""
+
     def extract(
         self,
         query: QuerySpec,

@@ -220,7 +220,8 @@ class QuerySpec:
 class JoinFacts:
     """What a join would do, measured: share of base rows with a partner, and the most partners one row has.
 
-    `rows_before` are the base rows looked at, `rows_after` what a plain join would make of them.
+    `rows_before` are the base rows looked at, `rows_after` what a plain join would make of them. `problem` is a sentence
+    where nothing could be measured (it took too long, say); the numbers are 0 then.
     """
 
     name: str
@@ -228,6 +229,7 @@ class JoinFacts:
     max_partners: int
     rows_before: int
     rows_after: int
+    problem: str = ""
 
     @property
     def fan_out(self) -> float:
@@ -240,13 +242,15 @@ class JoinProposal:
     """A join that keys or names suggest. `reason` is a phrase such as "foreign key impressions.user_id".
 
     `is_guess`: no key says so, only names and types match; it is offered, and never taken without being asked for.
-    `kinds` are those the join may be changed to, the suggested one among them.
+    `kinds` are those the join may be changed to, the suggested one among them. `up_to` is the moment that limits a
+    COUNT, LATEST or VALUES to what was known by then; a label (EXISTS) looks beyond it.
     """
 
     join: JoinSpec
     reason: str
     is_guess: bool = False
     kinds: tuple[JoinKind, ...] = ()
+    up_to: ColumnRef | None = None
 
 
 @dataclass(frozen=True, slots=True)
