@@ -18,6 +18,7 @@ def services(*, threads: int = 0) -> Services:
     """Return the rooms a job needs, wired together."""
     from core.plugin_host import load_plugins
     from core.services import Services, usable_threads
+    from db.credentials import SystemCredentials
     from db.sources import SqlSources
     from db.store import SqlProjects
     from plugins import builtin_plugins
@@ -27,6 +28,7 @@ def services(*, threads: int = 0) -> Services:
         projects=SqlProjects(),
         host=load_plugins(builtin_plugins()),
         threads=threads or usable_threads(),
+        credentials=SystemCredentials(),
     )
 
 
