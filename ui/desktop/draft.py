@@ -9,17 +9,20 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from core.commands import Finding, Preparation, QueryProposal
-from core.recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
+from core.recipe import ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from crosslens.relational import (
     ColumnProfile,
     ColumnRef,
     ConnectionSpec,
     JoinFacts,
+    JoinKind,
     JoinProposal,
     JoinSpec,
     QuerySpec,
+    SampleMethod,
+    SampleSpec,
 )
-from crosslens.schema import Field, FieldKind, FieldRole, FieldSchema
+from crosslens.schema import Field, FieldKind, FieldRole, FieldSchema, TimePart
 
 ONLY_ONE = {
     FieldRole.CLICK: FieldRole.IGNORE,
@@ -41,7 +44,8 @@ NO_FIELDS = FieldSchema(())
 class Draft:
     """Query, fields and split as chosen so far, with what was measured about them.
 
-    `profiles` go with `fields` by column; `rows` is None until the columns have been looked at.
+    `profiles` go with `fields` by column; `rows` is None until the columns have been looked at. `checked` is what
+    `found` was found on: where it differs from `to_check`, the checks have to be made again.
     """
 
     source: ConnectionSpec
@@ -57,6 +61,15 @@ class Draft:
     sql: str = ""
     minimum_count: int = 2
     seed: int = 0
+    hash_buckets: int = 0
+    moment: str = ""
+    repairs: tuple[Repair, ...] = ()
+    checked: tuple[object, ...] = field(default=(), repr=False)
+
+    @property
+    def to_check(self) -> tuple[object, ...]:
+        """Return all that the checks look at."""
+        return self.query, tuple(replace(each, reason="") for each in self.fields), self.moment, self.repairs
 
     @property
     def label(self) -> Field | None:
@@ -79,7 +92,7 @@ class Draft:
     def joins(self) -> tuple[JoinProposal, ...]:
         """Return all joins to offer: the proposed ones, and those a recipe brought that keys do not suggest."""
         known = {proposal.join.name for proposal in self.proposals}
-        own = (JoinProposal(join, "") for join in self.query.joins if join.name not in known)
+        own = (JoinProposal(join, "", kinds=tuple(JoinKind)) for join in self.query.joins if join.name not in known)
         return self.proposals + tuple(own)
 
     @property
@@ -98,6 +111,9 @@ class Draft:
             title=self.title,
             seed=self.seed,
             minimum_count=self.minimum_count,
+            hash_buckets=self.hash_buckets,
+            moment=self.moment,
+            repairs=self.repairs,
         )
 
 
@@ -110,7 +126,8 @@ def from_recipe(recipe: Recipe) -> Draft:
     """Return the draft a recipe describes; nothing is measured yet."""
     return Draft(
         recipe.source, recipe.query, recipe.fields, recipe.split, recipe.title,
-        minimum_count=recipe.minimum_count, seed=recipe.seed,
+        minimum_count=recipe.minimum_count, seed=recipe.seed, hash_buckets=recipe.hash_buckets,
+        moment=recipe.moment, repairs=recipe.repairs,
     )  # fmt: skip
 
 
@@ -121,10 +138,11 @@ def with_measured(draft: Draft, measured: Preparation) -> Draft:
     suggested. A suggested role that only one field can have yields to the field that has it.
     """
     known = {field.column: field for field in draft.fields}
+    whole = bool(known) and set(draft.query.columns) == set(known)
     taken = {field.role for field in draft.fields if field.role in ONLY_ONE}
     fields = tuple(_merge(field, known.get(field.column), taken) for field in measured.fields)
     query = _ordered(measured.query, fields, draft.query.time)
-    return replace(
+    complete = replace(
         draft,
         query=query,
         fields=FieldSchema(_unique_names(fields)),
@@ -134,23 +152,45 @@ def with_measured(draft: Draft, measured: Preparation) -> Draft:
         found=measured.findings,
         sql=measured.sql,
     )
+    looked_at = replace(complete, query=measured.query, fields=complete.fields if whole else measured.fields)
+    return replace(complete, checked=looked_at.to_check)
+
+
+def with_checked(draft: Draft, checked: Preparation) -> Draft:
+    """Return `draft` with what another look at its columns found; nothing the user has set changes."""
+    return replace(
+        draft,
+        found=checked.findings,
+        profiles=checked.profiles,
+        rows=checked.rows,
+        sql=checked.sql,
+        checked=draft.to_check,
+    )
+
+
+def with_facts(draft: Draft, facts: Iterable[JoinFacts]) -> Draft:
+    """Return `draft` with joins measured again; those not among `facts` keep what was known of them."""
+    measured = {fact.name: fact for fact in facts}
+    kept = tuple(measured.pop(fact.name, fact) for fact in draft.facts)
+    return replace(draft, facts=(*kept, *measured.values()))
 
 
 def with_proposal(draft: Draft, proposal: QueryProposal) -> Draft:
-    """Return `draft` with the joins that could be added; its own query stays, under the names it uses."""
+    """Return `draft` with the joins that could be added; its own joins stay as they are set, under their names."""
     names: dict[str, str] = {}
     proposals = tuple(_renamed(each, draft.query.joins, names) for each in proposal.proposals)
     facts = tuple(replace(fact, name=names.get(fact.name, fact.name)) for fact in proposal.facts)
-    return replace(draft, proposals=proposals, facts=facts)
+    return with_facts(replace(draft, proposals=proposals, facts=draft.facts), facts)
 
 
 def _renamed(proposal: JoinProposal, joins: tuple[JoinSpec, ...], names: dict[str, str]) -> JoinProposal:
-    """Return a proposal under the name the query has for the same join, and note the name in `names`."""
+    """Return a proposal as the query has taken it, if it has, and note the name in `names`."""
     join = proposal.join
     on = tuple((replace(column, source=names.get(column.source, column.source)), other) for column, other in join.on)
-    same = (own.name for own in joins if (own.table, own.on, own.kind) == (join.table, on, join.kind))
-    names[join.name] = next(same, join.name)
-    return replace(proposal, join=replace(join, name=names[join.name], on=on))
+    same = [own for own in joins if (own.table, own.on) == (join.table, on)]
+    own = next((own for own in same if own.kind is join.kind), same[0] if same else replace(join, on=on))
+    names[join.name] = own.name
+    return replace(proposal, join=own)
 
 
 def set_role(draft: Draft, columns: Collection[ColumnRef], role: FieldRole) -> Draft:
@@ -172,7 +212,7 @@ def set_kind(draft: Draft, columns: Collection[ColumnRef], kind: FieldKind) -> D
     def change(field: Field) -> Field:
         if field.column not in columns or field.kind is kind:
             return field
-        return replace(field, kind=kind, bins=0, reason="")
+        return replace(field, kind=kind, bins=0, delimiter="", parts=(), reason="")
 
     changed = _each(draft, change)
     if changed.query.time is None or changed.query.time in changed.time_columns:
@@ -189,6 +229,78 @@ def set_used(draft: Draft, columns: Collection[ColumnRef], used: bool) -> Draft:
         return replace(field, role=FieldRole.FEATURE if used else FieldRole.IGNORE, reason="")
 
     return _each(draft, change)
+
+
+def set_bins(draft: Draft, columns: Collection[ColumnRef], bins: int) -> Draft:
+    """Part numbers into quantile bins (0: leave them as they are); other kinds stay."""
+    return _each_of(draft, columns, FieldKind.NUMERICAL, lambda each: replace(each, bins=bins))
+
+
+def set_delimiter(draft: Draft, columns: Collection[ColumnRef], delimiter: str) -> Draft:
+    """Part the text of several values at `delimiter`; other kinds stay."""
+    return _each_of(draft, columns, FieldKind.MULTI_VALUED, lambda each: replace(each, delimiter=delimiter))
+
+
+def set_part(draft: Draft, columns: Collection[ColumnRef], part: TimePart, taken: bool) -> Draft:
+    """Give a part of moments to the models, or keep it from them; other kinds stay."""
+
+    def change(each: Field) -> Field:
+        chosen = {*each.parts, part} if taken else {*each.parts} - {part}
+        return replace(each, parts=tuple(one for one in TimePart if one in chosen))
+
+    return _each_of(draft, columns, FieldKind.TIMESTAMP, change)
+
+
+def set_sample(draft: Draft, sample: SampleSpec | None) -> Draft:
+    """Read only a sample of the rows, or all of them; a sample by user needs the column of the users."""
+    if sample is not None and sample.method is SampleMethod.USERS:
+        users = draft.fields.with_role(FieldRole.USER)
+        if not users:
+            return draft
+        sample = replace(sample, column=users[0].column)
+    return replace(draft, query=replace(draft.query, sample=sample))
+
+
+def apply_repair(draft: Draft, repair: Repair) -> Draft:
+    """Choose a repair; fields it is about are ignored where that is the repair."""
+    if repair in draft.repairs:
+        return draft
+    changed = replace(draft, repairs=(*draft.repairs, repair))
+    return _ignore(changed, repair, True)
+
+
+def take_back(draft: Draft, repair: Repair) -> Draft:
+    """Choose a repair no longer; ignored fields are features again."""
+    changed = replace(draft, repairs=tuple(each for each in draft.repairs if each != repair))
+    return _ignore(changed, repair, False)
+
+
+def _ignore(draft: Draft, repair: Repair, ignored: bool) -> Draft:
+    if repair.kind is not RepairKind.IGNORE_FIELD:
+        return draft
+    columns = [each.column for each in draft.fields if {each.name, str(each.column)} & set(repair.fields)]
+    return set_used(draft, columns, not ignored)
+
+
+def add_join(draft: Draft, join: JoinSpec, *, reason: str) -> Draft:
+    """Offer a join made by hand, under a name of its own; it is not taken yet."""
+    own = replace(join, name=free_name(draft, join.name))
+    return replace(draft, proposals=(*draft.joins, JoinProposal(own, reason, kinds=tuple(JoinKind))))
+
+
+def change_join(draft: Draft, join: JoinSpec) -> Draft:
+    """Set the join of that name differently, wherever it stands; its columns are to be looked at again."""
+    proposals = tuple(replace(each, join=join) if each.join.name == join.name else each for each in draft.joins)
+    joins = tuple(join if own.name == join.name else own for own in draft.query.joins)
+    columns = draft.query.columns if joins == draft.query.joins else ()
+    return replace(draft, proposals=proposals, query=replace(draft.query, joins=joins, columns=columns))
+
+
+def free_name(draft: Draft, wanted: str) -> str:
+    """Return `wanted`, numbered if a source of the query has that name."""
+    taken = {draft.query.base.name, *(each.join.name for each in draft.joins)}
+    names = (wanted, *(f"{wanted} {number}" for number in range(2, len(taken) + 3)))
+    return next(name for name in names if name not in taken)
 
 
 def rename(draft: Draft, column: ColumnRef, name: str) -> Draft:
@@ -227,9 +339,15 @@ def with_join(draft: Draft, name: str, taken: bool) -> QuerySpec:
 def findings(draft: Draft) -> tuple[Finding, ...]:
     """Return what stands in the way of training first, then warnings; those about ignored columns are settled."""
     ignored = {name for field in draft.fields if field.role is FieldRole.IGNORE for name in _names(field)}
-    still = [finding for finding in draft.found if not finding.columns or not ignored.issuperset(finding.columns)]
+    still = [each for each in draft.found if not _is_settled(each, ignored, draft.repairs)]
     order = {"stop": 0, "warn": 1, "note": 2}
     return tuple(sorted([*_missing_roles(draft), *still], key=lambda finding: order.get(finding.severity, 3)))
+
+
+def _is_settled(finding: Finding, ignored: Collection[str], repairs: Collection[Repair]) -> bool:
+    """Whether a finding is about ignored columns only, or one of its repairs has been chosen."""
+    about_ignored = bool(finding.columns) and set(finding.columns) <= set(ignored)
+    return about_ignored or any(repair in repairs for repair in finding.repairs)
 
 
 def can_train(draft: Draft | None) -> bool:
@@ -259,6 +377,19 @@ def _missing_roles(draft: Draft) -> list[Finding]:
 def _each(draft: Draft, change: Callable[[Field], Field]) -> Draft:
     fields = tuple(change(field) for field in draft.fields)
     return draft if fields == draft.fields.fields else replace(draft, fields=FieldSchema(fields))
+
+
+def _each_of(
+    draft: Draft, columns: Collection[ColumnRef], kind: FieldKind, change: Callable[[Field], Field]
+) -> Draft:
+    """Change those of the fields that are read as `kind`; a choice takes the reason away."""
+
+    def chosen(each: Field) -> Field:
+        if each.column not in columns or each.kind is not kind or change(each) == each:
+            return each
+        return replace(change(each), reason="")
+
+    return _each(draft, chosen)
 
 
 def _merge(suggested: Field, known: Field | None, taken: Collection[FieldRole]) -> Field:

@@ -1,4 +1,4 @@
-"""What the Prepare page asks of the source: joins that keys suggest, and a look at the columns."""
+"""What the Prepare page asks of the source: joins that keys suggest, what they would do, and a look at the columns."""
 
 from __future__ import annotations
 
@@ -7,13 +7,26 @@ from dataclasses import replace
 
 from PySide6.QtCore import QCoreApplication
 
-from core.commands import Preparation, PrepareFields, ProposeQuery, QueryProposal
+from core.commands import JoinsMeasured, MeasureJoins, Preparation, PrepareFields, ProposeQuery, QueryProposal
 from core.recipe_toml import recipe_from_toml
 from crosslens.errors import UserError
-from crosslens.relational import TableRef
+from crosslens.relational import JoinSpec, TableRef
 
-from .draft import Draft, from_proposal, from_recipe, with_join, with_measured, with_proposal
+from .draft import (
+    Draft,
+    add_join,
+    change_join,
+    from_proposal,
+    from_recipe,
+    with_facts,
+    with_join,
+    with_measured,
+    with_proposal,
+)
 from .session import Session
+
+SELECT_NAME = "query"
+"""What the rows of the user's own SELECT are called in a query."""
 
 
 def _tr(text: str) -> str:
@@ -24,17 +37,34 @@ def use_table(session: Session, base: TableRef) -> None:
     """Prepare a base table: as it was left, or with the joins and meanings that are suggested."""
     if session.connection is None:
         return
-    if (kept := _kept(session, base)) is not None:
+    if (kept := _kept(session, base)) is not None and not kept.query.select:
         session.start_draft(kept)
         measure(session, kept, lambda draft: _begin(session, draft, look_for_joins=True))
         return
+    _propose_and_begin(session, base, "")
+
+
+def use_select(session: Session, select: str) -> None:
+    """Prepare the rows of the user's own SELECT in place of a base table."""
+    base = TableRef(SELECT_NAME)
+    kept = _kept(session, base)
+    if kept is not None and kept.query.select == select:
+        session.start_draft(kept)
+        measure(session, kept, lambda draft: _begin(session, draft, look_for_joins=True))
+    else:
+        _propose_and_begin(session, base, select)
+
+
+def _propose_and_begin(session: Session, base: TableRef, select: str) -> None:
     connection = session.connection
-    command = ProposeQuery(connection, base)
+    if connection is None:
+        return
 
     def proposed(proposal: QueryProposal) -> None:
         draft = from_proposal(connection, proposal, title=base.name)
         measure(session, draft, lambda complete: _begin(session, complete))
 
+    command = ProposeQuery(connection, base, select)
     session.ask("prepare", command, proposed, busy=_tr("Following the keys of {table}…").format(table=base.name))
 
 
@@ -48,8 +78,15 @@ def measure(
     def measured(preparation: Preparation) -> None:
         then(with_measured(draft, preparation))
 
-    command = PrepareFields(session.connection, draft.query)
+    command = replace(check_command(session, draft), connection=session.connection)
     session.ask("prepare", command, measured, busy=_tr("Looking at the columns…"), otherwise=otherwise)
+
+
+def check_command(session: Session, draft: Draft) -> PrepareFields:
+    """Return the question what a draft's columns are like; its fields are checked as set where it has all of them."""
+    columns = {field.column for field in draft.fields}
+    fields = draft.fields if columns and columns == set(draft.query.columns) else None
+    return PrepareFields(session.connection or draft.source, draft.query, fields, draft.moment, draft.repairs)
 
 
 def propose(session: Session) -> None:
@@ -62,7 +99,8 @@ def propose(session: Session) -> None:
         if session.draft is not None and session.draft.query.base == draft.query.base:
             session.set_draft(with_proposal(session.draft, proposal))
 
-    session.ask("joins", ProposeQuery(connection, draft.query.base), proposed, busy=_tr("Following the keys…"))
+    command = ProposeQuery(connection, draft.query.base, draft.query.select)
+    session.ask("joins", command, proposed, busy=_tr("Following the keys…"))
 
 
 def take_join(session: Session, name: str, taken: bool) -> None:
@@ -72,12 +110,53 @@ def take_join(session: Session, name: str, taken: bool) -> None:
         return
     wanted = replace(draft, query=with_join(draft, name, taken))
     text = _tr("Join {name}") if taken else _tr("Leave out {name}")
-    measure(
-        session,
-        wanted,
-        lambda complete: session.edit(text.format(name=name), complete),
-        otherwise=session.preparationChanged.emit,
-    )
+    _measure_and_edit(session, wanted, text.format(name=name))
+
+
+def set_join(session: Session, join: JoinSpec) -> None:
+    """Set a join differently (its kind, its moment); a join that is taken is looked at again. One step of undo."""
+    draft = session.draft
+    if draft is None:
+        return
+    wanted = change_join(draft, join)
+    text = _tr("Change the join {name}").format(name=join.name)
+    if not draft.has_join(join.name):
+        session.edit(text, wanted)
+    elif wanted != draft:
+        _measure_and_edit(session, wanted, text)
+
+
+def take_new_join(session: Session, join: JoinSpec) -> None:
+    """Add a join made by hand and take it; one step of undo."""
+    draft = session.draft
+    if draft is None:
+        return
+    offered = add_join(draft, join, reason=_tr("added by hand"))
+    own = offered.proposals[-1].join
+    wanted = replace(offered, query=with_join(offered, own.name, True))
+    _measure_and_edit(session, wanted, _tr("Join {name}").format(name=own.name))
+
+
+def _measure_and_edit(session: Session, wanted: Draft, text: str) -> None:
+    def measured(complete: Draft) -> None:
+        session.edit(text, complete)
+        measure_joins(session)
+
+    measure(session, wanted, measured, otherwise=session.preparationChanged.emit)
+
+
+def measure_joins(session: Session) -> None:
+    """Measure the joins of the draft as they are set now; the window goes on meanwhile."""
+    draft, connection = session.draft, session.connection
+    if draft is None or connection is None or not draft.query.joins:
+        return
+
+    def measured(answer: JoinsMeasured) -> None:
+        now = session.draft
+        if now is not None and now.query.joins == draft.query.joins:
+            session.set_draft(with_facts(now, answer.facts))
+
+    session.inquire("join-facts", MeasureJoins(connection, draft.query), measured, session.fail)
 
 
 def _begin(session: Session, draft: Draft, *, look_for_joins: bool = False) -> None:

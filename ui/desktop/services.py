@@ -7,7 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
-from core.ports import PluginHost, Projects
+from core.credentials import PassingCredentials
+from core.ports import Credentials, PluginHost, Projects
 
 
 def default_projects_folder() -> Path:
@@ -28,6 +29,7 @@ class DesktopServices:
     project         a project folder to open at the start, or None
     projects_folder where new projects go
     settings_file   an INI file
+    credentials     where passwords are kept: the system's keyring, or until the window closes
     """
 
     projects: Projects
@@ -36,3 +38,4 @@ class DesktopServices:
     project: Path | None = None
     projects_folder: Path = field(default_factory=default_projects_folder)
     settings_file: Path = field(default_factory=default_settings_file)
+    credentials: Credentials = field(default_factory=PassingCredentials)

@@ -13,7 +13,7 @@ noticed              a Notice for the message bar (None clears it)
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -76,7 +76,10 @@ class Session(QObject):
         self.undo_stack = QUndoStack(self)
         self._models: tuple[ModelSpec, ...] | None = None
         self._asked: dict[str, Request] = {}
+        self._inquired: dict[str, Request] = {}
+        self._secrets: dict[str, str] = {}
         self._browse = Lane(services.worker_command, keep_worker=True, parent=self)
+        self._aside = Lane(services.worker_command, keep_worker=False, parent=self)
         self._jobs = Lane(services.worker_command, keep_worker=False, parent=self)
         self._jobs.changed.connect(self.jobsChanged)
         self.preferences.changed.connect(self._apply_threads)
@@ -112,19 +115,39 @@ class Session(QObject):
         lane: str = "browse",
         title: str = "",
     ) -> Request:
-        """Ask a worker. `lane` is "browse" for quick questions, "job" for what waits in the visible queue.
+        """Ask a worker. `lane` is "browse" for quick questions, "job" for what waits in the visible queue, "aside" for
+        long questions that must not keep the quick ones waiting: each gets a worker of its own.
 
         Without `on_error` a failure goes to the message bar. The request can be stopped; then neither is called
         (listen to `Request.stopped`).
         """
-        secret = self.connection.secret if self.connection is not None else None
-        request = Request(command, title=title, secret=secret)
+        request = Request(command, title=title, secret=self._secret_of(command))
         if on_result is not None:
             request.finished.connect(on_result)
         if on_progress is not None:
             request.progressed.connect(on_progress)
         request.failed.connect(on_error or self.fail)
-        (self._jobs if lane == "job" else self._browse).submit(request)
+        {"job": self._jobs, "aside": self._aside}.get(lane, self._browse).submit(request)
+        return request
+
+    def inquire(self, topic: str, command: Any, then: Result, otherwise: Callable[[Failure], None]) -> Request:
+        """Ask a quick question beside all others, without a word in the busy line.
+
+        A later question of the same topic takes its place; then neither `then` nor `otherwise` is called.
+        """
+        if former := self._inquired.pop(topic, None):
+            former.stop()
+        request = self.request(command, None, lambda _: None)
+        self._inquired[topic] = request
+
+        def conclude(follow: Callable[[], None]) -> None:
+            if self._inquired.get(topic) is request:
+                del self._inquired[topic]
+                follow()
+
+        request.finished.connect(lambda answer: conclude(lambda: then(answer)))
+        request.failed.connect(lambda failure: conclude(lambda: otherwise(failure)))
+        request.stopped.connect(lambda: conclude(_nothing))
         return request
 
     def ask(
@@ -211,6 +234,8 @@ class Session(QObject):
 
     def set_project(self, project: ProjectStore | None) -> None:
         """Work in another project; the former one is let go and the source with it."""
+        for topic in tuple(self._inquired):
+            self._inquired.pop(topic).stop()
         if self.project is not None:
             self.project.close()
         self.project = project
@@ -225,6 +250,31 @@ class Session(QObject):
         """Work on another database."""
         self.connection, self.overview = connection, overview
         self.sourceChanged.emit()
+
+    def keep_secret(self, connection: ConnectionSpec, secret: str, *, remember: bool) -> None:
+        """Keep the password of a connection under its credential: until the window closes, or in the keyring."""
+        self._secrets[connection.credential] = secret
+        if remember:
+            self.services.credentials.save(connection.credential, secret)
+
+    def forget_secret(self, connection: ConnectionSpec) -> None:
+        """Forget the password of a connection, here and in the keyring."""
+        self._secrets.pop(connection.credential, None)
+        self.services.credentials.forget(connection.credential)
+
+    def with_secret(self, connection: ConnectionSpec) -> ConnectionSpec:
+        """Return a connection with its password if it is kept here; the worker looks it up elsewhere by itself."""
+        secret = connection.secret or self._secrets.get(connection.credential)
+        if secret is None and connection.credential and not self.services.credentials.is_lasting:
+            secret = self.services.credentials.secret_for(connection)
+        return replace(connection, secret=secret)
+
+    def needs_password(self, connection: ConnectionSpec) -> bool:
+        """Whether a connection has a password that is kept nowhere any more, so that it has to be asked for."""
+        if not connection.credential or connection.password_variable:
+            return False
+        kept = self.with_secret(connection).secret is not None
+        return not kept and not self.services.credentials.has(connection.credential)
 
     def set_draft(self, draft: Draft | None) -> None:
         """Replace the preparation (without undo) and keep it in the project."""
@@ -253,13 +303,20 @@ class Session(QObject):
 
     def close(self) -> None:
         """End all workers and let the project go."""
+        self._secrets.clear()
         self._browse.shut_down()
+        self._aside.shut_down()
         self._jobs.shut_down()
         self.undo_stack.clear()
         if self.project is not None:
             self.project.close()
             self.project = None
         self.preferences.sync()
+
+    def _secret_of(self, command: Any) -> str | None:
+        """Return the password for a command: of the connection it names, or else of the one worked on."""
+        connection = getattr(command, "connection", self.connection)
+        return connection.secret if isinstance(connection, ConnectionSpec) else None
 
     def _say_progress(self, topic: str, request: Request, progress: Progress) -> None:
         if self._asked.get(topic) is request and progress.message:

@@ -5,10 +5,11 @@ A file is known by its first bytes before its name is asked; a URL loses its pas
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 from crosslens.errors import SourceError
 from crosslens.relational import ConnectionSpec
@@ -26,8 +27,12 @@ _ALIASES = {
     "postgres": "postgresql", "postgresql+psycopg": "postgresql", "mysql+pymysql": "mysql",
     "mariadb+pymysql": "mariadb", "sqlite+pysqlite": "sqlite",
 }  # fmt: skip
-_SECRET_OPTIONS = ("password", "passwd", "pwd")
-SECRET_OPTIONS = frozenset({*_SECRET_OPTIONS, "sslpassword", "secret", "token"})
+_SERVER = r"(?P<host>\[[^\]]+\]|[^/:?@]*)(?::(?P<port>\d*))?(?:/(?P<database>[^?@]*))?(?:\?(?P<query>.*))?"
+_URL = re.compile(r"(?P<dialect>\w[\w+]*)://(?:(?P<username>[^:/@]*)(?::(?P<password>[^@]*))?@)?" + _SERVER)
+_LOOSE_URL = re.compile(r"(?P<dialect>\w[\w+]*)://(?P<username>[^:/@]*):(?P<password>.*)@" + _SERVER)
+"""As SQLAlchemy reads URLs; the second form forgives a password whose @ was not written as %40."""
+_PASSWORD_OPTIONS = ("password", "passwd", "pwd")
+SECRET_OPTIONS = frozenset({*_PASSWORD_OPTIONS, "sslpassword", "secret", "token"})
 """Options that hold a secret: they are never taken over from a URL."""
 
 
@@ -39,7 +44,7 @@ class ReadUrl:
     """
 
     connection: ConnectionSpec
-    password: str | None = None
+    password: str | None = field(default=None, repr=False)
     dropped: tuple[str, ...] = ()
 
 
@@ -76,25 +81,24 @@ def holds_tables(folder: Path) -> bool:
 
 def read_url(text: str) -> ReadUrl:
     """Return the connection a SQLAlchemy URL describes; SourceError if it is none."""
-    try:
-        parts = urlsplit(text.strip())
-        port = parts.port or 0
-    except ValueError as error:
-        raise _no_url(str(error)) from None  # the error of the parser may quote the password
-    if not parts.scheme or "://" not in text:
-        raise _no_url()
-    dialect = _ALIASES.get(parts.scheme, parts.scheme)
-    options = dict(parse_qsl(parts.query, keep_blank_values=True))
-    password = unquote(parts.password) if parts.password else None
-    for name in _SECRET_OPTIONS:
-        password = password or options.get(name)
+    found = _URL.fullmatch(text.strip()) or _LOOSE_URL.fullmatch(text.strip())
+    if found is None:
+        raise SourceError(
+            "This is not the URL of a database.",
+            do="Write it as dialect://user@host:port/database, for example postgresql://reader@db.example.org/shop.",
+        )
+    parts = {name: value or "" for name, value in found.groupdict().items()}
+    options = dict(parse_qsl(parts["query"], keep_blank_values=True))
+    password = unquote(parts["password"]) or None
+    for name, value in options.items():
+        password = password or (value if name.lower() in _PASSWORD_OPTIONS else None)
     dropped = tuple(name for name in options if name.lower() in SECRET_OPTIONS)
     connection = ConnectionSpec(
-        dialect=dialect,
-        database=unquote(parts.path).removeprefix("/"),
-        host=parts.hostname or "",
-        port=port,
-        username=unquote(parts.username or ""),
+        dialect=_ALIASES.get(parts["dialect"], parts["dialect"]),
+        database=unquote(parts["database"]),
+        host=unquote(parts["host"]).strip("[]"),
+        port=int(parts["port"] or 0),
+        username=unquote(parts["username"]),
         options={name: value for name, value in options.items() if name not in dropped},
     )
     return ReadUrl(connection, password, dropped)
@@ -152,10 +156,3 @@ def without_secret(connection: ConnectionSpec) -> ConnectionSpec:
     }
     return replace(connection, secret=None, options=options)
 
-
-def _no_url(why: str = "") -> SourceError:
-    return SourceError(
-        "This is not the URL of a database.",
-        why="" if not why or "@" in why else f"{why}.",
-        do="Write it as dialect://user@host:port/database, for example postgresql://reader@db.example.org/shop.",
-    )
