@@ -71,8 +71,9 @@ class Statement:
 def select_rows(
     plan: Plan, *, row_id: str | None = None, sample: Callable[[Any], Any] | None = None
 ) -> sa.Select[*tuple[Any, ...]]:
-    """Return the SELECT of a query: ordered by time (unknown times first), then by key; the latest when limited.
+    """Return the SELECT of a query in the order of the key; when limited, the latest rows by time, oldest first.
 
+    The execution option `row_key` is the column of the base that alone orders the rows, for engines that read ranges.
     `row_id` orders a table without primary key. `sample` makes a condition of the row number and lifts order and limit.
     """
     if not plan.query.columns:
@@ -84,8 +85,11 @@ def select_rows(
         return rows.where(sample(statement.base.c[row_id])) if row_id is not None else rows
     time = None if plan.query.time is None else statement.column(plan.query.time)
     key = _base_key(statement, row_id)
-    if plan.query.limit is None or time is None:
-        return rows.order_by(*_ascending(time, key)).limit(plan.query.limit)
+    if plan.query.limit is None:  # by key alone: to sort a whole table by time is not gentle to the source
+        in_order = rows.order_by(*key)
+        return in_order.execution_options(row_key=key[0]) if len(key) == 1 else in_order
+    if time is None:
+        return rows.order_by(*key).limit(plan.query.limit)
     return _latest(rows, time, key, plan.query.limit, len(columns))
 
 

@@ -13,18 +13,20 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import sqlalchemy as sa
 
 from crosslens.errors import DataError, QueryError, Stopped
 from crosslens.plain import from_plain, to_plain
 from crosslens.relational import ColumnInfo, ColumnRef, QuerySpec, Snapshot
 
-from .columns import Kind, empty_columns, first_kind, fit_columns
+from .columns import Kind, WiderKinds
 from .engines import Session
 from .errors import storage_error
 from .fingerprint import DIGEST_BYTES, ContentFingerprint
+from .store.processes import is_alive
 
 BATCH_ROWS = 16_384
-FORMAT = 1
+FORMAT = 2
 """Part of every snapshot's key: a change of how values are kept makes old snapshots invisible."""
 
 Progress = Callable[[int, int, float], None]
@@ -39,14 +41,6 @@ class Extraction:
     columns: tuple[tuple[ColumnRef, ColumnInfo], ...]
     key: str
     sql: str
-
-
-class _Wider(Exception):
-    """A later batch needs wider columns than those already written."""
-
-    def __init__(self, kinds: tuple[Kind, ...]) -> None:
-        super().__init__(kinds)
-        self.kinds = kinds
 
 
 def snapshot_key(query: QuerySpec, identity: Mapping[str, str | int]) -> str:
@@ -67,6 +61,21 @@ def stored_snapshot(folder: Path, key: str) -> Snapshot | None:
     return replace(kept, path=path) if fits else None
 
 
+def read_columns(
+    session: Session, statement: sa.Select[*tuple[Any, ...]], columns: Sequence[ColumnInfo]
+) -> list[pa.ChunkedArray]:
+    """Return all rows of a small result, one array per column."""
+    kinds = session.kinds(columns)
+    while True:
+        try:
+            batches = list(session.batches(statement, kinds, rows=BATCH_ROWS))
+        except WiderKinds as wider:
+            kinds = wider.kinds
+            continue
+        parts = zip(*batches, strict=True) if batches else [()] * len(kinds)
+        return [pa.chunked_array(part, kind.arrow) for part, kind in zip(parts, kinds, strict=True)]
+
+
 def write_snapshot(
     session: Session,
     extraction: Extraction,
@@ -83,14 +92,14 @@ def write_snapshot(
     started = time.monotonic()
     path = folder / f"{extraction.key}.arrow"
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    kinds = tuple(first_kind(info.type) for _, info in extraction.columns)
+    kinds = session.kinds([info for _, info in extraction.columns])
     with _whole_file(path, temporary, extraction):
+        remove_leftovers(folder)
         while True:
             try:
-                writing = _Writing(extraction, kinds, temporary, progress, should_stop)
-                fingerprint = writing.run(session)
+                fingerprint = _Writing(extraction, kinds, temporary, progress, should_stop).run(session)
                 break
-            except _Wider as wider:
+            except WiderKinds as wider:
                 kinds = wider.kinds
         check()
         snapshot = Snapshot(
@@ -128,51 +137,33 @@ class _Writing:
         self._rows = 0
 
     def run(self, session: Session) -> str:
-        """Write the file and return the fingerprint; _Wider asks for another pass."""
-        with self._path.open("wb") as file:
-            with closing(self._batches(session)) as batches:
-                fingerprint = self._write(file, batches)
-            file.flush()
-            os.fsync(file.fileno())
-        return fingerprint
-
-    def _write(self, file: Any, batches: Iterator[list[pa.Array]]) -> str:
-        first = next(batches, empty_columns(self._kinds))  # after it the kinds are as wide as the first rows need
+        """Write the file and return the fingerprint; WiderKinds asks for another pass."""
         schema = _schema(self._extraction.columns, self._kinds)
         fingerprint = ContentFingerprint(schema.types)
-        with pa.ipc.new_file(file, schema) as writer:
-            for arrays in _chain(first, batches):
-                writer.write_batch(pa.record_batch(arrays, schema=schema))
-                fingerprint.update(arrays)
+        with self._path.open("wb") as file:
+            with pa.ipc.new_file(file, schema) as writer, closing(self._batches(session)) as batches:
+                for arrays in batches:
+                    writer.write_batch(pa.record_batch(arrays, schema=schema))
+                    fingerprint.update(arrays)
+            file.flush()
+            os.fsync(file.fileno())
         return fingerprint.hexdigest()
 
     def _batches(self, session: Session) -> Generator[list[pa.Array], None, None]:
-        with closing(session.stream(self._extraction.statement, batch=BATCH_ROWS)) as stream:
-            for rows in stream:
+        with closing(session.batches(self._extraction.statement, self._kinds, rows=BATCH_ROWS)) as batches:
+            for arrays in batches:
                 if self._should_stop():
                     raise Stopped("Stopped while reading rows.")
-                yield self._fitted(rows)
-                self._count(len(rows))
+                yield arrays
+                self._count(len(arrays[0]))
         if self._rows != self._extraction.rows:
             raise _wrong_count(self._rows, self._extraction.rows)
-
-    def _fitted(self, rows: Sequence[tuple[Any, ...]]) -> list[pa.Array]:
-        arrays, kinds = fit_columns(rows, self._kinds)
-        if kinds != self._kinds and self._rows:
-            raise _Wider(kinds)
-        self._kinds = kinds
-        return arrays
 
     def _count(self, rows: int) -> None:
         self._rows += rows
         if self._rows > self._extraction.rows:
             raise _wrong_count(self._rows, self._extraction.rows)
         self._progress(self._rows, self._extraction.rows, time.monotonic() - self._started)
-
-
-def _chain(first: list[pa.Array], rest: Iterator[list[pa.Array]]) -> Iterator[list[pa.Array]]:
-    yield first
-    yield from rest
 
 
 def _schema(columns: Sequence[tuple[ColumnRef, ColumnInfo]], kinds: Sequence[Kind]) -> pa.Schema:
@@ -214,6 +205,14 @@ def _wrong_count(found: int, expected: int) -> QueryError:
         rows_before=expected,
         rows_after=found,
     )
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what extractions into this folder wrote before their process was killed."""
+    for path in folder.glob(".*.tmp"):
+        pid = path.name.split(".")[-2]
+        if pid.isdigit() and int(pid) != os.getpid() and not is_alive(int(pid)):
+            path.unlink(missing_ok=True)
 
 
 def _sidecar(path: Path) -> Path:

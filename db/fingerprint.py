@@ -10,6 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 DIGEST_BYTES = 16
+_PLAIN = {pa.date32(): pa.int32(), pa.timestamp("us"): pa.int64()}
+"""How days and moments are counted."""
 
 
 def _digest() -> hashlib.blake2b:
@@ -20,36 +22,68 @@ class ContentFingerprint:
     """Two streams per column, presence (or length) and values, so that batch borders leave no trace."""
 
     def __init__(self, types: Sequence[pa.DataType]) -> None:
-        self._types = tuple(types)
-        self._presence = [_digest() for _ in types]
-        self._values = [_digest() for _ in types]
+        self._columns = tuple(_ListColumn(kind) if pa.types.is_list(kind) else _Column(kind) for kind in types)
 
     def update(self, arrays: Sequence[pa.Array]) -> None:
         """Take in the next rows, one array per column."""
-        for array, presence, values in zip(arrays, self._presence, self._values, strict=True):
-            if pa.types.is_string(array.type):
-                presence.update(_numpy(pc.fill_null(pc.binary_length(array), -1), np.int32))
-                values.update(_text_bytes(array))
-            else:
-                presence.update(_numpy(array.is_valid(), np.uint8))
-                zero = pa.scalar(0).cast(array.type)
-                values.update(_numpy(pc.fill_null(array, zero), _dtype(array.type)))
+        for array, column in zip(arrays, self._columns, strict=True):
+            column.update(array)
+
+    def digest(self) -> bytes:
+        """Return 16 bytes."""
+        whole = _digest()
+        for column in self._columns:
+            for part in column.parts():
+                whole.update(part)
+        return whole.digest()
 
     def hexdigest(self) -> str:
         """Return 32 hexadecimal digits."""
-        whole = _digest()
-        for kind, presence, values in zip(self._types, self._presence, self._values, strict=True):
-            whole.update(str(kind).encode())
-            whole.update(presence.digest())
-            whole.update(values.digest())
-        return whole.hexdigest()
+        return self.digest().hex()
 
 
-def _dtype(kind: pa.DataType) -> type[np.generic]:
-    return np.uint8 if pa.types.is_boolean(kind) else np.int64 if pa.types.is_int64(kind) else np.float64
+class _Column:
+    """Numbers, moments or text."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._type = kind
+        self._presence = _digest()
+        self._values = _digest()
+
+    def update(self, array: pa.Array) -> None:
+        if pa.types.is_string(array.type):
+            self._presence.update(_numpy(pc.fill_null(pc.binary_length(array), -1), np.int32))
+            self._values.update(_text_bytes(array))
+            return
+        self._presence.update(_numpy(array.is_valid(), np.uint8))
+        plain = array.cast(_PLAIN[array.type]) if array.type in _PLAIN else array
+        self._values.update(_numpy(pc.fill_null(plain, pa.scalar(0).cast(plain.type)), _dtype(plain.type)))
+
+    def parts(self) -> tuple[bytes, ...]:
+        return str(self._type).encode(), self._presence.digest(), self._values.digest()
 
 
-def _numpy(array: pa.Array, dtype: type[np.generic]) -> memoryview:
+class _ListColumn:
+    """Lists: how long each is, and all their elements one after the other."""
+
+    def __init__(self, kind: pa.DataType) -> None:
+        self._type = kind
+        self._lengths = _digest()
+        self._elements = ContentFingerprint([kind.value_type])
+
+    def update(self, array: pa.Array) -> None:
+        self._lengths.update(_numpy(pc.fill_null(pc.list_value_length(array), -1), np.int32))
+        self._elements.update([pc.list_flatten(array)])
+
+    def parts(self) -> tuple[bytes, ...]:
+        return str(self._type).encode(), self._lengths.digest(), self._elements.digest()
+
+
+def _dtype(kind: pa.DataType) -> np.dtype[np.generic]:
+    return np.dtype(np.uint8) if pa.types.is_boolean(kind) else np.dtype(kind.to_pandas_dtype())
+
+
+def _numpy(array: pa.Array, dtype: np.dtype[np.generic] | type[np.generic]) -> memoryview:
     values = array.to_numpy(zero_copy_only=False).astype(dtype, copy=False)
     return np.ascontiguousarray(values).data
 

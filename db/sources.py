@@ -27,11 +27,10 @@ from crosslens.relational import (
     TableRef,
 )
 
-from .columns import first_kind, fit_columns
 from .compile import count_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
-from .extract import BATCH_ROWS, Extraction, Progress, snapshot_key, stored_snapshot, write_snapshot
+from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, propose_joins, refuse_multiplying
 from .paging import read_page
 from .plan import FLAG, Plan, known_table, make_plan, referenced
@@ -140,8 +139,7 @@ class SqlSource:
         self._session.identity()
         with self._session.watch(should_stop=should_stop), self._session.snapshot():
             self._refuse_multiplying(plan)
-            rows, sampled = self._sample(plan)
-        arrays = _columns(rows, columns)
+            arrays, sampled = self._sample(plan)
         return profile_columns(columns, arrays, sampled=sampled, should_stop=should_stop)
 
     def extract(
@@ -196,27 +194,20 @@ class SqlSource:
     def _refuse_multiplying(self, plan: Plan) -> None:
         refuse_multiplying(self._session, plan, plan.needed(referenced(plan.query)), self._known())
 
-    def _sample(self, plan: Plan) -> tuple[list[tuple[Any, ...]], bool]:
+    def _sample(self, plan: Plan) -> tuple[list[pa.ChunkedArray], bool]:
         """Return rows to look at and whether there are more: few as they are, many from all over the table."""
         limit = plan.query.limit
         if limit is not None and limit <= SAMPLE_ROWS:
-            return self._read(select_rows(plan, row_id=self._row_id(plan))), False
+            return self._read(plan, select_rows(plan, row_id=self._row_id(plan))), False
         row_id = self._session.row_id(plan.base)
         condition = sample_condition(self._session, plan.base, row_id, SAMPLE_ROWS)
         if condition is not None:
-            rows = self._read(select_rows(plan, row_id=row_id, sample=condition))
-            if len(rows) >= SAMPLE_ROWS // 10:  # fewer: the filters leave little of the sample
+            rows = self._read(plan, select_rows(plan, row_id=row_id, sample=condition))
+            if len(rows[0]) >= SAMPLE_ROWS // 10:  # fewer: the filters leave little of the sample
                 return rows, True
         first = replace(plan, query=replace(plan.query, time=None, limit=SAMPLE_ROWS + 1))
-        rows = self._read(select_rows(first, row_id=self._row_id(plan)))
-        return rows[:SAMPLE_ROWS], len(rows) > SAMPLE_ROWS
+        rows = self._read(plan, select_rows(first, row_id=self._row_id(plan)))
+        return [array[:SAMPLE_ROWS] for array in rows], len(rows[0]) > SAMPLE_ROWS
 
-    def _read(self, statement: sa.Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
-        return [row for batch in self._session.stream(statement, batch=BATCH_ROWS) for row in batch]
-
-
-def _columns(rows: Sequence[tuple[Any, ...]], columns: Sequence[tuple[ColumnRef, ColumnInfo]]) -> list[pa.ChunkedArray]:
-    kinds = tuple(first_kind(info.type) for _, info in columns)
-    if not rows:
-        return [pa.chunked_array([], kind.arrow) for kind in kinds]
-    return [pa.chunked_array([array]) for array in fit_columns(rows, kinds)[0]]
+    def _read(self, plan: Plan, statement: sa.Select[*tuple[Any, ...]]) -> list[pa.ChunkedArray]:
+        return read_columns(self._session, statement, [plan.column(ref) for ref in plan.query.columns])

@@ -47,11 +47,6 @@ class Session(Protocol):
     def fetch(self, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows of a small result; text that is not valid UTF-8 comes with replacement marks."""
 
-    def stream(
-        self, statement: Select[*tuple[Any, ...]], *, batch: int
-    ) -> Generator[list[tuple[Any, ...]], None, None]:
-        """Yield the rows in lists of at most `batch`."""
-
     def kinds(self, columns: Sequence[ColumnInfo]) -> tuple[Kind, ...]:
         """Return how to hold columns: what their declared types promise here."""
 

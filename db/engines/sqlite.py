@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.sql import quoted_name
@@ -23,6 +24,7 @@ from sqlalchemy.sql import quoted_name
 from crosslens.errors import CrosslensError, QueryError, SourceError, Stopped
 from crosslens.relational import ColumnInfo, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
+from ..columns import Kind, first_kind, tuple_batches
 from ..errors import missing_source, source_error
 from ..types import sqlite_type
 from .base import never
@@ -171,22 +173,30 @@ class SqliteSession:
         """Return all rows; bytes that are not UTF-8 inside text become replacement marks."""
         return self._fetch(*self._render(statement))
 
-    def stream(
-        self, statement: sa.Select[*tuple[Any, ...]], *, batch: int
+    def kinds(self, columns: Sequence[ColumnInfo]) -> tuple[Kind, ...]:
+        """Return the narrowest kinds; a column may hold anything here, whatever its type says."""
+        return tuple(first_kind(column.type) for column in columns)
+
+    def batches(
+        self, statement: sa.Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
+    ) -> Generator[list[pa.Array], None, None]:
+        """Yield arrays of at most `rows` rows; inside a snapshot, so that a second reading sees the same rows."""
+        yield from tuple_batches(self._tuples(*self._render(statement), rows), kinds)
+
+    def _tuples(
+        self, sql: str, parameters: Mapping[str, Any], batch: int
     ) -> Generator[list[tuple[Any, ...]], None, None]:
-        """Yield rows in lists of `batch`; inside a snapshot, so that a second reading sees the same rows."""
-        sql, parameters = self._render(statement)
         done = 0
         try:
-            for rows in self._batches(sql, parameters, batch, text_factory=str):
+            for rows in self._lists(sql, parameters, batch, text_factory=str):
                 yield rows
                 done += len(rows)
         except _UndecodableText:
             # Decoding every text in Python takes twice as long, so only a file that needs it pays: read on from there.
-            tolerant = self._batches(sql, parameters, batch, text_factory=_decode)
+            tolerant = self._lists(sql, parameters, batch, text_factory=_decode)
             yield from _without_first(tolerant, done)
 
-    def _batches(
+    def _lists(
         self, sql: str, parameters: Mapping[str, Any], batch: int, *, text_factory: Callable[[bytes], str] | type[str]
     ) -> Generator[list[tuple[Any, ...]], None, None]:
         with self._translated(), closing(self._connection.cursor()) as cursor:

@@ -1,6 +1,8 @@
 """Columns widen until every value fits, and lose nothing on the way."""
 
 import math
+from datetime import UTC, date, datetime, timedelta, timezone
+from decimal import Decimal
 
 import pyarrow as pa
 import pytest
@@ -8,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from crosslens.relational import ColumnType
-from db.columns import Kind, first_kind, fit_columns
+from db.columns import Kind, WiderKinds, first_kind, fit_columns, tuple_batches
 from db.fingerprint import ContentFingerprint
 
 BIG = 2**60 + 1
+DAY, NOON = date(2024, 2, 29), datetime(2024, 2, 29, 12)
+EAST = timezone(timedelta(hours=5))
 
 
 @pytest.mark.parametrize(
@@ -34,6 +38,20 @@ BIG = 2**60 + 1
         (Kind.TEXT, ("a", 5), Kind.MIXED, ["a", "5"]),
         (Kind.TEXT, (b"\xff\x00",), Kind.MIXED, ["ff00"]),
         (Kind.MIXED, (b"text", None), Kind.MIXED, ["text", None]),
+        (Kind.BOOLEAN, (True, None), Kind.BOOLEAN, [True, None]),
+        (Kind.FLOAT, (Decimal("1.5"), 2, None), Kind.FLOAT, [1.5, 2.0, None]),
+        (Kind.FLOAT, (Decimal(BIG),), Kind.MIXED, [str(BIG)]),
+        (Kind.DATE, (DAY, None), Kind.DATE, [DAY, None]),
+        (Kind.DATE, (DAY, NOON), Kind.TIMESTAMP, [datetime(2024, 2, 29), NOON]),
+        (Kind.DATE, (DAY, 5), Kind.MIXED, ["2024-02-29", "5"]),
+        (Kind.TIMESTAMP, (NOON, None), Kind.TIMESTAMP, [NOON, None]),
+        (Kind.TIMESTAMP, (NOON.replace(tzinfo=UTC),), Kind.TIMESTAMP, [NOON]),
+        (Kind.TIMESTAMP, (NOON.replace(tzinfo=EAST),), Kind.TIMESTAMP, [NOON - timedelta(hours=5)]),
+        (Kind.TIMESTAMP, (NOON, "infinity"), Kind.MIXED, ["2024-02-29 12:00:00", "infinity"]),
+        (Kind.TIMESTAMP, (5,), Kind.MIXED, ["5"]),
+        (Kind.LIST, (["a", None], [], None), Kind.LIST, [["a", None], [], None]),
+        (Kind.LIST, ([1, 2.5], "x"), Kind.LIST, [["1", "2.5"], ["x"]]),
+        (Kind.MIXED, ({"a": [1]}, ["ü"]), Kind.MIXED, ['{"a": [1]}', '["ü"]']),
     ],
 )
 def test_a_column_is_as_narrow_as_its_values_allow(start, values, kind, expected) -> None:
@@ -80,6 +98,14 @@ def test_batch_borders_leave_no_trace_in_the_fingerprint(rows: list, size: int) 
         ([0, 1], [False, True]),
         (["1"], [1]),
         ([None], [None, None]),
+        ([DAY], [NOON]),
+        ([NOON], [None]),
+        ([DAY], [date(2024, 3, 1)]),
+        ([["a", "b"]], [["ab"]]),
+        ([["a"], []], [[], ["a"]]),
+        ([["a"], None], [["a"], []]),
+        ([["a", None]], [["a"]]),
+        ([["a"]], ["a"]),
     ],
 )
 def test_different_content_has_different_fingerprints(first: list, second: list) -> None:
@@ -90,6 +116,34 @@ def test_different_content_has_different_fingerprints(first: list, second: list)
         fingerprint.update([array])
         prints.append(fingerprint.hexdigest())
     assert prints[0] != prints[1]
+
+
+LISTS = st.lists(st.none() | st.lists(st.none() | st.text(max_size=2), max_size=3), min_size=1, max_size=9)
+MOMENTS = st.lists(st.none() | st.datetimes(), min_size=1, max_size=9)
+
+
+@settings(max_examples=30, deadline=None)
+@given(LISTS, st.integers(1, 4))
+def test_batch_borders_leave_no_trace_in_the_fingerprint_of_lists(values: list, size: int) -> None:
+    whole = pa.array(values, Kind.LIST.arrow)
+    parts = [whole[start : start + size] for start in range(0, len(whole), size)]
+    assert _fingerprint([whole], Kind.LIST) == _fingerprint(parts, Kind.LIST)
+
+
+@settings(max_examples=30, deadline=None)
+@given(MOMENTS, st.integers(1, 4))
+def test_batch_borders_leave_no_trace_in_the_fingerprint_of_moments(values: list, size: int) -> None:
+    whole = pa.array(values, Kind.TIMESTAMP.arrow)
+    parts = [whole[start : start + size] for start in range(0, len(whole), size)]
+    assert _fingerprint([whole], Kind.TIMESTAMP) == _fingerprint(parts, Kind.TIMESTAMP)
+
+
+def test_batches_of_tuples_have_exactly_the_kinds_asked_for_or_say_which_are_wide_enough() -> None:
+    batches = tuple_batches([[(1, "a")], [(2, 5)], [(2.5, None)]], (Kind.INTEGER, Kind.TEXT))
+    assert [array.type for array in next(batches)] == [pa.int64(), pa.string()]
+    with pytest.raises(WiderKinds) as caught:
+        next(batches)
+    assert caught.value.kinds == (Kind.INTEGER, Kind.MIXED)
 
 
 def _fingerprint(parts: list[pa.Array], kind: Kind) -> str:

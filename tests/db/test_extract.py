@@ -70,9 +70,9 @@ def test_compound_keys_join_on_all_their_columns(tmp_path: Path) -> None:
         assert _rows(source, wanted, tmp_path / "out") == [(1, "out"), (2, None), (3, None)]
 
 
-def test_time_orders_rows_unknown_times_first_and_limit_takes_the_latest(shop, tmp_path: Path) -> None:
+def test_all_rows_come_in_the_order_of_the_key_and_a_limit_takes_the_latest_by_time(shop, tmp_path: Path) -> None:
     wanted = query("impressions", ID, time=TIME)
-    assert _rows(shop, wanted, tmp_path / "a") == [(4,), (2,), (3,), (1,)]
+    assert _rows(shop, wanted, tmp_path / "a") == [(1,), (2,), (3,), (4,)]
     assert _rows(shop, replace(wanted, limit=2), tmp_path / "b") == [(3,), (1,)]
     assert _rows(shop, replace(wanted, limit=99), tmp_path / "c") == [(4,), (2,), (3,), (1,)]
 
@@ -81,8 +81,9 @@ def test_equal_times_are_ordered_by_the_key(tmp_path: Path) -> None:
     script = "CREATE TABLE t(id TEXT PRIMARY KEY, at); INSERT INTO t VALUES ('c', 1), ('a', 1), ('b', 1), ('d', 0)"
     with opened(make_database(tmp_path / "x.db", script)) as source:
         wanted = query("t", ("t", "id"), time=ref("t", "at"))
-        assert _rows(source, wanted, tmp_path / "a") == [("d",), ("a",), ("b",), ("c",)]
+        assert _rows(source, wanted, tmp_path / "a") == [("a",), ("b",), ("c",), ("d",)]
         assert _rows(source, replace(wanted, limit=2), tmp_path / "b") == [("b",), ("c",)]
+        assert _rows(source, replace(wanted, limit=9), tmp_path / "c") == [("d",), ("a",), ("b",), ("c",)]
 
 
 def test_a_limit_without_time_takes_the_first_rows(shop, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 import db.engines.sqlite as sqlite_engine
 from crosslens.errors import QueryError, SourceError, Stopped
+from crosslens.relational import ConnectionSpec
 from db.engines.sqlite import SqliteSession, database_uri, guarded_connection
 
 from .helpers import make_database
