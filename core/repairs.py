@@ -34,7 +34,7 @@ from .recipe import Repair, RepairKind
 
 BoolArray = NDArray[np.bool_]
 
-_LABEL_KINDS = (RepairKind.CLICK_IF_CONVERTED, RepairKind.NO_CONVERSION_WITHOUT_CLICK)
+LABEL_REPAIRS = (RepairKind.CLICK_IF_CONVERTED, RepairKind.NO_CONVERSION_WITHOUT_CLICK)
 
 
 def repaired_fields(schema: FieldSchema, repairs: Sequence[Repair]) -> FieldSchema:
@@ -67,7 +67,7 @@ class Repairing:
         self._rules = tuple(_RULES[repair.kind](repair, schema, query) for repair in repairs if repair.kind in _RULES)
         self._repairs = tuple(repairs)
         self._dropped = [0] * len(self._rules)
-        self._changed = dict.fromkeys((repair.kind for repair in repairs if repair.kind in _LABEL_KINDS), 0)
+        self._changed = dict.fromkeys((repair.kind for repair in repairs if repair.kind in LABEL_REPAIRS), 0)
 
     @property
     def columns(self) -> tuple[ColumnRef, ...]:

@@ -26,6 +26,20 @@ LABEL = _set("y label target outcome response   ziel zielwert   cible etiquette 
 ID = _set("id uuid guid key pk fk   nr nummer schluessel   cle   numero clave")
 CODE = _set("code zip zipcode postcode postal plz sku ean isbn")
 TIME = _set("at time date datetime timestamp ts day   zeit datum uhrzeit   heure   fecha hora")
+LATER = _set("""
+    duration elapsed outcome result response returned refund refunded chargeback revenue churned after afterwards
+    finished completed closed cancelled canceled shipped delivered resolved final
+    dauer ergebnis ausgang antwort rueckgabe retoure erstattung erstattet abgeschlossen beendet geliefert danach
+    duree resultat reponse retour remboursement rembourse apres termine livre
+    duracion resultado respuesta devolucion reembolso despues terminado entregado""")
+"""Words for what is known only when all is over."""
+EARLIER = _set("""
+    previous prev prior past earlier before last former history historical usual average avg expected planned
+    scheduled estimated
+    vorherig vorherige vorheriger vorige voriger letzte letzter letztes frueher bisher geplant erwartet
+    precedent precedente dernier derniere anterieur anterieure prevu
+    anterior ultimo ultima previo previa previsto""")
+"""Words for what was there before, whatever else a name says."""
 WEIGHT = frozenset({"sample weight", "row weight", "case weight"})
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})
@@ -41,6 +55,12 @@ def words(name: str) -> tuple[str, ...]:
 def says(name: str, vocabulary: frozenset[str]) -> bool:
     """Whether one of the name's words, or its singular, is in the vocabulary."""
     return any(word in vocabulary or word.removesuffix("s") in vocabulary for word in words(name))
+
+
+def said(name: str, vocabulary: frozenset[str]) -> str:
+    """Return the first of the name's words that is in the vocabulary, itself or its singular; else an empty text."""
+    found = (word for word in words(name) if word in vocabulary or word.removesuffix("s") in vocabulary)
+    return next(found, "")
 
 
 def is_id(name: str) -> bool:

@@ -1,0 +1,59 @@
+"""Features that say nothing, or that models cannot read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from crosslens.relational import ColumnProfile, ColumnType
+from crosslens.schema import Field, FieldKind
+
+from ..commands import Finding
+from ..moments import moments
+from ..recipe import Repair, RepairKind
+from .rows import Rows, distinct
+
+NEAR_UNIQUE = 0.9
+ENOUGH_ROWS = 20
+
+
+def useless_fields(rows: Rows) -> Iterator[Finding]:
+    """Yield what is wrong with features whatever the label."""
+    for field in rows.features:
+        column = rows.column(field.column)
+        different = distinct(column) if field.kind is not FieldKind.TEXT else 0
+        profile = ColumnProfile(field.column, ColumnType.OTHER, len(column), column.null_count, different)
+        yield from feature_profile(field, profile)
+        if field.kind is FieldKind.TIMESTAMP and len(column) > column.null_count and np.isnat(moments(column)).all():
+            message = f"{field.name} holds nothing that reads like a date or time. Make it categorical, or ignore it."
+            yield Finding("stop", message, (field.name,), check="unreadable", repairs=ignore(field))
+
+
+def feature_profile(field: Field, profile: ColumnProfile) -> Iterator[Finding]:
+    """Yield what a profile tells about a feature."""
+    about = _said(field, profile)
+    if about:
+        severity, check, message = about
+        yield Finding(severity, message, (field.name,), check=check, repairs=ignore(field))
+
+
+def _said(field: Field, profile: ColumnProfile) -> tuple[str, str, str] | None:
+    """Return severity, check and message; None if there is nothing to say."""
+    present = profile.rows - profile.nulls
+    if field.kind is FieldKind.TEXT:
+        return "stop", "unreadable", f"Models cannot read {field.name}, which is free text. Ignore it."
+    if not profile.rows:
+        return None
+    if not present:
+        return "warn", "empty", f"{field.name} has no value in any row and will be left out."
+    if profile.distinct == 1 and not profile.nulls:
+        return "warn", "constant", f"{field.name} has the same value in every row and says nothing."
+    if field.kind is FieldKind.CATEGORICAL and present >= ENOUGH_ROWS and profile.distinct >= NEAR_UNIQUE * present:
+        return "warn", "unique", f"{field.name} is different in almost every row and says nothing."
+    return None
+
+
+def ignore(field: Field) -> tuple[Repair, ...]:
+    """Return the repair that leaves a field out."""
+    return (Repair(RepairKind.IGNORE_FIELD, (field.name,)),)
