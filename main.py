@@ -35,6 +35,7 @@ def services(*, threads: int = 0) -> Services:
 def window(project: Path | None) -> int:
     """Show the window, on a project if one is given; return the exit code."""
     from core.plugin_host import load_plugins
+    from db.credentials import SystemCredentials
     from db.store import SqlProjects
     from plugins import builtin_plugins
     from ui.desktop.application import DesktopServices, run
@@ -45,6 +46,7 @@ def window(project: Path | None) -> int:
             host=load_plugins(builtin_plugins()),
             worker_command=(*PROGRAM, "worker"),
             project=project,
+            credentials=SystemCredentials(),
         )
     )
 
@@ -52,6 +54,7 @@ def window(project: Path | None) -> int:
 def screenshots(folder: Path, project: Path) -> tuple[Path, ...]:
     """Render every page of the window as PNG files; return them."""
     from core.plugin_host import load_plugins
+    from db.credentials import SystemCredentials
     from db.store import SqlProjects
     from plugins import builtin_plugins
     from ui.desktop.application import DesktopServices
@@ -64,6 +67,7 @@ def screenshots(folder: Path, project: Path) -> tuple[Path, ...]:
             host=load_plugins(builtin_plugins()),
             worker_command=(*PROGRAM, "worker"),
             project=project,
+            credentials=SystemCredentials(),
         ),
     )
 

@@ -46,9 +46,16 @@ def opened(session: Session, file: Path, qtbot: Any) -> None:
         open_database(session, file)
 
 
-def test_an_empty_page_offers_three_ways_to_begin(page: DataPage) -> None:
-    names = [button.accessibleName() for button in (page.start.sample, page.start.database, page.start.project)]
-    assert names == ["Try the sample", "Open a database…", "Open a project…"]
+def test_an_empty_page_offers_five_ways_to_begin(page: DataPage) -> None:
+    start = page.start
+    ways = (start.sample, start.database, start.server, start.files, start.project)
+    assert [button.accessibleName() for button in ways] == [
+        "Try the sample",
+        "Open a database file…",
+        "Connect to a server…",
+        "Open files…",
+        "Open a project…",
+    ]
     assert page.primary.text() == ""
 
 
@@ -86,7 +93,7 @@ def test_scrolling_brings_more_rows_until_the_end(
     answer_with(ReadPage.command, PageRead(PAGE.columns, many, None))
     open_shop()
     qtbot.waitUntil(lambda: page.rows.rowCount() == 200)
-    assert page._loaded.text() == "all 200 rows"
+    assert page.browser.position.endswith("of 200 rows")
 
 
 def test_the_former_project_of_a_database_is_found_again(session: Session, tmp_path: Path, qtbot: Any) -> None:

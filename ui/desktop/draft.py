@@ -379,9 +379,7 @@ def _each(draft: Draft, change: Callable[[Field], Field]) -> Draft:
     return draft if fields == draft.fields.fields else replace(draft, fields=FieldSchema(fields))
 
 
-def _each_of(
-    draft: Draft, columns: Collection[ColumnRef], kind: FieldKind, change: Callable[[Field], Field]
-) -> Draft:
+def _each_of(draft: Draft, columns: Collection[ColumnRef], kind: FieldKind, change: Callable[[Field], Field]) -> Draft:
     """Change those of the fields that are read as `kind`; a choice takes the reason away."""
 
     def chosen(each: Field) -> Field:

@@ -1,8 +1,9 @@
-"""Ways to get to work: the sample, a database, a project. Each ends with a project, a source and a page."""
+"""Ways to get to work: the sample, a database, a server, files. Each ends with a project, a source and a page."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -10,9 +11,10 @@ from uuid import uuid4
 from PySide6.QtCore import QCoreApplication
 
 from core.commands import MakeSample, OpenSource, SampleMade, SourceOverview
+from core.connections import connection_from_path
 from core.ports import ProjectStore
 from core.recipe_toml import recipe_from_toml
-from crosslens.errors import UserError
+from crosslens.errors import SourceError, UserError
 from crosslens.relational import ConnectionSpec
 from crosslens.runs import RunStatus, StoredConnection
 
@@ -20,14 +22,27 @@ from .draft import Draft, from_recipe
 from .preferences import RecentProject
 from .preparing import measure, propose
 from .session import Notice, Session
+from .sources import (
+    PROJECT_FILE,
+    TABLE_SUFFIXES,
+    holds_tables,
+    is_file,
+    is_same_source,
+    source_key,
+    source_name,
+    without_secret,
+)
 
 SAMPLE_FOLDER = "Sample shop"
 SAMPLE_FILE = "shop.db"
-PROJECT_FILE = "project.db"
 
 
 def _tr(text: str) -> str:
     return QCoreApplication.translate("Opening", text)
+
+
+def _nothing() -> None:
+    return None
 
 
 def try_sample(session: Session) -> None:
@@ -42,37 +57,83 @@ def try_sample(session: Session) -> None:
 
 
 def open_database(session: Session, file: Path) -> None:
-    """Open a SQLite file; its project is made, or found again, once the file turns out to be a database."""
-    connection = ConnectionSpec(dialect="sqlite", database=str(file.absolute()))
-    session.ask(
-        "source",
-        OpenSource(connection),
-        lambda overview: _database_opened(session, connection, overview),
-        busy=_tr("Opening {name}…").format(name=file.name),
-    )
+    """Open a database file, a file of rows or a folder of them; its first bytes tell what it is."""
+    try:
+        connection = connection_from_path(file)
+    except OSError as error:
+        session.fail(
+            SourceError(_tr("The file cannot be read."), why=f"{error.strerror}.", do=_tr("Check its rights."))
+        )
+        return
+    open_source(session, connection)
+
+
+def open_source(session: Session, connection: ConnectionSpec, then: Callable[[], None] = _nothing) -> None:
+    """Open any source; its project is made, or found again, once the source has answered. `then` follows."""
+
+    def opened(overview: SourceOverview) -> None:
+        _source_opened(session, connection, overview)
+        then()
+
+    name = source_name(connection)
+    session.ask("source", OpenSource(connection), opened, busy=_tr("Opening {name}…").format(name=name))
+
+
+def open_saved(session: Session, saved: ConnectionSpec) -> None:
+    """Open another connection of the project; its password is asked for if it is kept nowhere."""
+    connection = session.with_secret(saved)
+    if session.needs_password(connection):
+        session.ask_password(connection)
+        return
+
+    def opened() -> None:
+        _save_connection(session, connection, source_name(connection))
+        session.navigate("data")
+        _restore(session)
+
+    connect(session, connection, then=opened)
 
 
 def open_project(session: Session, folder: Path) -> None:
-    """Open a project folder, its database, and what was prepared last."""
+    """Open a project folder, its source, and what was prepared last."""
     if not _take_project(session, folder, create=False):
         return
     project = session.project
     saved = project.connections() if project is not None else ()
     if saved:
-        connection = saved[0].spec
+        connection = session.with_secret(saved[0].spec)
         session.set_source(connection, None)
-        connect(session, connection, then=lambda: _restore(session))
+        if session.needs_password(connection):
+            session.ask_password(connection)
+        else:
+            connect(session, connection, then=lambda: _restore(session))
     session.navigate("results" if _has_results(session) else "data")
 
 
 def open_path(session: Session, path: Path) -> None:
-    """Open whatever was dropped: a project folder or a database file."""
-    if path.is_dir():
-        open_project(session, path)
-    elif path.name == PROJECT_FILE:
+    """Open whatever was dropped: a project folder, a database, a file of rows, or a folder of them."""
+    if path.name == PROJECT_FILE:
         open_project(session, path.parent)
+    elif path.is_dir() and ((path / PROJECT_FILE).exists() or not holds_tables(path)):
+        open_project(session, path)
     else:
         open_database(session, path)
+
+
+def open_paths(session: Session, paths: Sequence[Path]) -> None:
+    """Open what was dropped together: one thing, or files of one folder, which are tables beside each other."""
+    folders = {path.parent for path in paths}
+    if len(paths) == 1:
+        open_path(session, paths[0])
+    elif len(folders) == 1 and all(path.name.lower().endswith(TABLE_SUFFIXES) for path in paths):
+        open_database(session, folders.pop())
+    elif paths:
+        session.fail(
+            SourceError(
+                _tr("These cannot be opened together."),
+                do=_tr("Drop one database, one project, or files of rows that lie in one folder."),
+            )
+        )
 
 
 def connect(session: Session, connection: ConnectionSpec, *, then: Callable[[], None]) -> None:
@@ -85,13 +146,14 @@ def connect(session: Session, connection: ConnectionSpec, *, then: Callable[[], 
     session.ask("source", OpenSource(connection), opened, busy=_tr("Reading the tables…"))
 
 
-def _database_opened(session: Session, connection: ConnectionSpec, overview: SourceOverview) -> None:
-    file = Path(connection.database)
-    folder = _project_folder(session, file)
+def _source_opened(session: Session, connection: ConnectionSpec, overview: SourceOverview) -> None:
+    folder = _project_folder(session, connection)
     create = not (folder / PROJECT_FILE).exists()
-    if not _take_project(session, folder, create=create, name=file.stem, database=str(file)):
+    if not _take_project(
+        session, folder, create=create, name=_project_name(connection), database=source_key(connection)
+    ):
         return
-    _save_connection(session, connection, file.name)
+    _save_connection(session, connection, source_name(connection))
     session.set_source(connection, overview)
     session.navigate("data")
     _restore(session)
@@ -118,7 +180,8 @@ def _restore(session: Session) -> None:
     except UserError as error:
         session.fail(error)
         return
-    _start(session, from_recipe(recipe))
+    if is_same_source(recipe.source, session.connection):
+        _start(session, from_recipe(recipe))
 
 
 def _start(session: Session, draft: Draft, *, to: str = "", notice: Notice | None = None) -> None:
@@ -150,7 +213,7 @@ def _take_project(
     session.clear_notice()
     session.set_project(project)
     saved = project.connections()
-    known = database or (saved[0].spec.database if saved else "")
+    known = database or (source_key(saved[0].spec) if saved else "")
     session.preferences.remember(RecentProject(str(folder), name or folder.name, known))
     return project
 
@@ -158,25 +221,34 @@ def _take_project(
 def _save_connection(session: Session, connection: ConnectionSpec, name: str) -> None:
     if session.project is None or session.project.read_only:
         return
-    same = (saved.id for saved in session.project.connections() if saved.spec == connection)
-    saved = StoredConnection(next(same, uuid4().hex), name, connection, datetime.now(UTC))
+    known = session.project.connections()
+    same = (saved.id for saved in known if source_key(saved.spec) == source_key(connection))
+    saved = StoredConnection(next(same, uuid4().hex), name, without_secret(connection), datetime.now(UTC))
     try:
         session.project.save_connection(saved)
     except UserError as error:
         session.fail(error)
 
 
-def _project_folder(session: Session, file: Path) -> Path:
-    """Return the project that reads `file` already, or a new folder named after it."""
+def _project_folder(session: Session, connection: ConnectionSpec) -> Path:
+    """Return the project that reads this source already, or a new folder named after it."""
     for recent in session.preferences.recent():
-        if recent.database == str(file):
+        if recent.database == source_key(connection):
             return Path(recent.folder)
-    folder = session.preferences.projects_folder / file.stem
+    name = _project_name(connection)
+    folder = session.preferences.projects_folder / name
     number = 2
     while folder.exists():
-        folder = folder.with_name(f"{file.stem} {number}")
+        folder = folder.with_name(f"{name} {number}")
         number += 1
     return folder
+
+
+def _project_name(connection: ConnectionSpec) -> str:
+    """Return the source's name as a folder may be called: without suffix, and without what parts a path."""
+    name = source_name(connection)
+    stem = Path(name).stem if is_file(connection) else name
+    return re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", stem).strip(". ") or "database"
 
 
 def _has_results(session: Session) -> bool:

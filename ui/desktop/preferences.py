@@ -16,7 +16,7 @@ RECENT = 8
 
 @dataclass(frozen=True, slots=True)
 class RecentProject:
-    """A project opened before: its folder, its name, and the database it reads."""
+    """A project opened before: its folder, its name, and the database it reads (a path, or a URL without password)."""
 
     folder: str
     name: str

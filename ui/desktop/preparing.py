@@ -24,6 +24,7 @@ from .draft import (
     with_proposal,
 )
 from .session import Session
+from .sources import is_same_source
 
 SELECT_NAME = "query"
 """What the rows of the user's own SELECT are called in a query."""
@@ -169,12 +170,14 @@ def _begin(session: Session, draft: Draft, *, look_for_joins: bool = False) -> N
 def _kept(session: Session, base: TableRef) -> Draft | None:
     """Return the preparation of `base` as it was left in this project, or None."""
     wanted = f"{base.schema}.{base.name}" if base.schema else base.name
-    if session.project is None:
+    if session.project is None or session.connection is None:
         return None
     for preparation in session.project.preparations():
         if preparation.id == wanted:
             try:
-                return from_recipe(recipe_from_toml(preparation.recipe, folder=session.project.folder))
+                recipe = recipe_from_toml(preparation.recipe, folder=session.project.folder)
             except UserError as error:  # written by another version; the suggestions take its place
                 session.fail(error)
+                return None
+            return from_recipe(recipe) if is_same_source(recipe.source, session.connection) else None
     return None

@@ -7,6 +7,7 @@ runsChanged          a run began, ended, or was edited
 jobsChanged          the queue of jobs, or the state of one
 busyChanged          what the source is being asked, for the busy line of Data and Prepare
 navigated            a page id: bring it to the front
+passwordWanted       a connection whose password is kept nowhere: ask for it
 noticed              a Notice for the message bar (None clears it)
 """
 
@@ -62,6 +63,7 @@ class Session(QObject):
     jobsChanged = Signal()
     busyChanged = Signal()
     navigated = Signal(str)
+    passwordWanted = Signal(object)
     noticed = Signal(object)
 
     def __init__(self, services: DesktopServices, parent: QObject | None = None) -> None:
@@ -115,8 +117,10 @@ class Session(QObject):
         lane: str = "browse",
         title: str = "",
     ) -> Request:
-        """Ask a worker. `lane` is "browse" for quick questions, "job" for what waits in the visible queue, "aside" for
-        long questions that must not keep the quick ones waiting: each gets a worker of its own.
+        """Ask a worker.
+
+        `lane` is "browse" for quick questions, "job" for what waits in the visible queue, "aside" for long questions
+        that must not keep the quick ones waiting: each gets a worker of its own.
 
         Without `on_error` a failure goes to the message bar. The request can be stopped; then neither is called
         (listen to `Request.stopped`).
@@ -275,6 +279,11 @@ class Session(QObject):
             return False
         kept = self.with_secret(connection).secret is not None
         return not kept and not self.services.credentials.has(connection.credential)
+
+    def ask_password(self, connection: ConnectionSpec) -> None:
+        """Let the Data page ask for the password of a connection."""
+        self.navigate("data")
+        self.passwordWanted.emit(connection)
 
     def set_draft(self, draft: Draft | None) -> None:
         """Replace the preparation (without undo) and keep it in the project."""

@@ -22,6 +22,20 @@ def whole(value: int | float) -> str:
     return QLocale().toString(round(value))
 
 
+def about(value: int) -> str:
+    """Return a large count in two or three figures, as an estimate is known: 12.4 M."""
+    for size, unit in ((1e9, _tr("{count} bn")), (1e6, _tr("{count} M"))):
+        if value >= size:
+            return unit.format(count=number(value / size, 1))
+    figures = max(len(str(value)) - 3, 0)
+    return whole(round(value, -figures))
+
+
+def bytes_words(count: int) -> str:
+    """Return a size in bytes as people say it."""
+    return QLocale().formattedDataSize(count, 1, QLocale.DataSizeFormat.DataSizeTraditionalFormat)
+
+
 def number(value: float, decimals: int) -> str:
     """Return a number with a fixed count of decimals."""
     return QLocale().toString(float(value), "f", decimals)
@@ -53,7 +67,7 @@ def row_count(table: TableInfo) -> str:
     """Return how many rows a table has; estimates say so, unknown counts are empty."""
     if table.rows is None:
         return ""
-    return _tr("≈ {count}").format(count=whole(table.rows)) if table.rows_are_estimated else whole(table.rows)
+    return _tr("≈ {count}").format(count=about(table.rows)) if table.rows_are_estimated else whole(table.rows)
 
 
 def keys_of(table: TableInfo) -> str:

@@ -12,54 +12,61 @@ from PySide6.QtWidgets import (
     QMenu,
     QSplitter,
     QStackedWidget,
+    QTabWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from core.commands import ReadPage
-from crosslens.relational import TableInfo, TableRef
+from crosslens.relational import ConnectionSpec, TableInfo, TableRef
 
 from ..fonts import SPACE
 from ..models.rows import RowsModel
 from ..models.tables import TABLE, TablesFilter, TablesModel
-from ..opening import open_path, try_sample
-from ..preparing import use_table
+from ..opening import open_paths, open_saved, try_sample
+from ..preparing import use_select, use_table
 from ..session import Session
+from ..sources import source_name, source_place
 from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button
 from ..widgets.labels import Badge, Elided, Muted, Title
+from ..widgets.paged_table import PagedTable
 from ..widgets.table_list import TableDelegate
-from ..widgets.views import DataTable, SearchBox
-from ..wording import keys_of, row_count, table_name, whole
-from ..worker_client import Failure, Request
-from .data_start import StartPanel, choose_database, choose_project
+from ..widgets.views import SearchBox
+from ..wording import keys_of, row_count, table_name
+from .data_browser import Browsed, RowsBrowser
+from .data_connect import ConnectPanel
+from .data_sql import SelectPanel
+from .data_start import StartPanel, choose_database, choose_files, choose_folder, choose_project
 from .page import Page
 
-WIDEST = 320
+START, BROWSE, CONNECT = range(3)
+"""What the page shows."""
 
 
 class DataPage(Page):
-    """Tables on the left, the rows of the chosen one on the right."""
+    """Tables on the left, the rows of the chosen one, or of the user's own SELECT, on the right."""
 
     page_id = "data"
     icon_name = "data"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
+        self._shown: ConnectionSpec | None = None
         self.setAcceptDrops(True)
         self.start = StartPanel(session)
+        self.connecting = ConnectPanel(session)
         self.tables = TablesModel(self)
-        self.rows = RowsModel(self)
-        self._reading: Request | None = None
         self._stack = QStackedWidget()
-        self._stack.addWidget(self.start)
-        self._stack.addWidget(self._make_browser())
+        for panel in (self.start, self._make_browser(), self.connecting):
+            self._stack.addWidget(panel)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(BusyLine(session))
         layout.addWidget(self._stack, 1)
-        self.rows.moreWanted.connect(self._read)
         self.primary.triggered.connect(self._use)
+        self.start.connectWanted.connect(lambda: self._ask_for_server())
+        self.connecting.left.connect(self._show_source)
+        session.passwordWanted.connect(self._ask_for_server)
         session.sourceChanged.connect(self._show_source)
         session.projectChanged.connect(self.start.refresh)
         self._show_source()
@@ -80,6 +87,16 @@ class DataPage(Page):
         index = self.list.currentIndex()
         return index.data(TABLE) if index.isValid() else None
 
+    @property
+    def rows(self) -> RowsModel:
+        """Return the rows of the chosen table that have been read."""
+        return self.browser.rows
+
+    @property
+    def view(self) -> PagedTable:
+        """Return the view of the chosen table's rows."""
+        return self.browser.view
+
     def choose(self, ref: TableRef) -> None:
         """Choose a table of the list."""
         for row in range(self._filter.rowCount()):
@@ -88,15 +105,15 @@ class DataPage(Page):
                 self.list.setCurrentIndex(index)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        """Accept one local file or folder."""
+        """Accept local files and folders."""
         urls = event.mimeData().urls()
-        if len(urls) == 1 and urls[0].isLocalFile():
+        if urls and all(url.isLocalFile() for url in urls):
             event.acceptProposedAction()
 
     def dropEvent(self, event: QDropEvent) -> None:
         """Open what was dropped."""
         event.acceptProposedAction()
-        open_path(self.session, Path(event.mimeData().urls()[0].toLocalFile()))
+        open_paths(self.session, [Path(url.toLocalFile()) for url in event.mimeData().urls()])
 
     def _make_browser(self) -> QWidget:
         splitter = QSplitter()
@@ -139,51 +156,89 @@ class DataPage(Page):
 
     def _make_source_line(self) -> QHBoxLayout:
         self._open = other = Button(self.tr("Open"))
-        menu = QMenu(other)
-        menu.addAction(self.tr("Another database…"), lambda: choose_database(self.session, self))
-        menu.addAction(self.tr("Another project…"), lambda: choose_project(self.session, self))
-        menu.addAction(self.tr("The sample shop"), lambda: try_sample(self.session))
-        other.setMenu(menu)
+        self._menu = QMenu(other)
+        self._menu.aboutToShow.connect(self._fill_menu)
+        other.setMenu(self._menu)
         line = QHBoxLayout()
         line.addWidget(self._name, 1)
         line.addWidget(other)
         return line
 
+    def _fill_menu(self) -> None:
+        """Offer the connections of the project, and the ways to open something else."""
+        menu, session = self._menu, self.session
+        menu.clear()
+        saved = () if session.project is None else session.project.connections()
+        for connection in saved if len(saved) > 1 else ():
+            action = menu.addAction(connection.name, lambda *_, chosen=connection: open_saved(session, chosen.spec))
+            action.setToolTip(source_place(connection.spec))
+        if len(saved) > 1:
+            menu.addSeparator()
+        menu.addAction(self.tr("A database file…"), lambda: choose_database(session, self))
+        menu.addAction(self.tr("A server…"), lambda: self._ask_for_server())
+        menu.addAction(self.tr("A file of rows…"), lambda: choose_files(session, self))
+        menu.addAction(self.tr("A folder of files…"), lambda: choose_folder(session, self))
+        menu.addAction(self.tr("Another project…"), lambda: choose_project(session, self))
+        menu.addAction(self.tr("The sample shop"), lambda: try_sample(session))
+
     def _make_preview(self) -> QWidget:
         self._table_name, self._table_facts = Title(level=2), Muted(wrap=False)
         self._table_name.setMinimumHeight(self._open.sizeHint().height())
-        self._loaded = Muted(wrap=False)
-        self.view = DataTable()
-        self.view.setAccessibleName(self.tr("Rows of the table"))
-        self.view.setModel(self.rows)
-        panel = QWidget()
+        self.browser = RowsBrowser(self.session)
+        self.select = SelectPanel(self.session)
+        self.select.changed.connect(self._show_primary)
+        table = QWidget()
         head = QHBoxLayout()
         head.setSpacing(2 * SPACE)
         head.addWidget(self._table_name)
         head.addWidget(self._table_facts, 1)
-        head.addWidget(self._loaded)
+        inner = QVBoxLayout(table)
+        inner.setContentsMargins(0, SPACE, 0, 0)
+        inner.setSpacing(SPACE)
+        inner.addLayout(head)
+        inner.addWidget(self.browser, 1)
+        self.tabs = QTabWidget()
+        self.tabs.setDocumentMode(True)
+        self.tabs.setAccessibleName(self.tr("Where the rows come from"))
+        self.tabs.addTab(table, self.tr("Table"))
+        self.tabs.addTab(self.select, self.tr("SQL"))
+        self.tabs.currentChanged.connect(lambda _: self._show_primary())
+        panel = QWidget()
         layout = QVBoxLayout(panel)
         layout.setContentsMargins(SPACE, 0, 3 * SPACE, 2 * SPACE)
-        layout.setSpacing(SPACE)
-        layout.addLayout(head)
-        layout.addWidget(self.view, 1)
+        layout.addWidget(self.tabs)
         return panel
+
+    def _ask_for_server(self, connection: ConnectionSpec | None = None) -> None:
+        self.connecting.begin(connection)
+        self._stack.setCurrentIndex(CONNECT)
+        self._show_primary()
 
     def _show_source(self) -> None:
         connection, overview = self.session.connection, self.session.overview
-        self._stack.setCurrentIndex(0 if connection is None else 1)
+        self._stack.setCurrentIndex(START if connection is None else BROWSE)
         self.tables.show_tables(() if overview is None else overview.tables)
         self._show_primary()
         if connection is None:
             return
-        self._name.setText(Path(connection.database).name)
-        self._place.setText(str(Path(connection.database).parent))
+        if connection != self._shown:
+            self._shown = connection
+            self.select.clear()
+        self._name.setText(source_name(connection))
+        self._place.setText(source_place(connection))
         self._show_badge("" if overview is None else overview.read_only)
         if overview is not None and overview.tables:
-            base = self.session.draft.query.base if self.session.draft is not None else _likely_base(overview.tables)
-            self.choose(base)
+            self._show_draft(overview.tables)
         else:
             self._show_table(QModelIndex())
+
+    def _show_draft(self, tables: tuple[TableInfo, ...]) -> None:
+        """Go on with the table, or the SELECT, of the preparation."""
+        query = None if self.session.draft is None else self.session.draft.query
+        if query is not None and query.select:
+            self.select.show_select(query.select)
+        chosen = query is not None and not query.select
+        self.choose(query.base if query is not None and chosen else _likely_base(tables))
 
     def _show_badge(self, read_only: str) -> None:
         if read_only:
@@ -194,15 +249,10 @@ class DataPage(Page):
 
     def _show_table(self, index: QModelIndex) -> None:
         table: TableInfo | None = index.data(TABLE) if index.isValid() else None
-        if self._reading is not None:
-            self._reading.stop()
-            self._reading = None
-        self.rows.start(table)
         self._show_primary()
         self._table_name.setText("" if table is None else table_name(table.ref))
         self._table_facts.setText("" if table is None else self._facts(table))
-        if table is not None:
-            self._read()
+        self.browser.show_rows(None if table is None else Browsed(table))
 
     def _facts(self, table: TableInfo) -> str:
         rows = row_count(table)
@@ -211,50 +261,18 @@ class DataPage(Page):
         return "  ·  ".join([*parts, keys_of(table)])
 
     def _show_primary(self) -> None:
-        table = self.table
-        self.primary.setText("" if self.session.connection is None else self.tr("Use this table →"))
-        self.primary.setEnabled(table is not None)
+        browsing = self._stack.currentIndex() == BROWSE
+        own = self.tabs.currentWidget() is self.select
+        words = self.tr("Use these rows →") if own else self.tr("Use this table →")
+        self.primary.setText(words if browsing and self.session.connection is not None else "")
+        self.primary.setEnabled(bool(self.select.select) if own else self.table is not None)
         self.primary.setToolTip(self.tr("Follow its keys and suggest what its columns mean"))
 
-    def _read(self) -> None:
-        table, connection = self.table, self.session.connection
-        if table is None or connection is None:
-            return
-        command = ReadPage(connection, table.ref, after=self.rows.anchor)
-        request = self.session.request(command, None, lambda failure: self._give_up(request, failure))
-        request.finished.connect(lambda page: self._take(request, page))
-        request.stopped.connect(lambda: self._forget(request))
-        self._reading = request
-
-    def _take(self, request: Request, page: object) -> None:
-        if request is not self._reading:
-            return
-        self._reading = None
-        first = self.rows.rowCount() == 0
-        self.rows.show_page(page)
-        if first:
-            self._fit_columns()
-        count = whole(self.rows.rowCount())
-        words = self.tr("first {count} rows") if self.rows.anchor is not None else self.tr("all {count} rows")
-        self._loaded.setText(words.format(count=count))
-
-    def _give_up(self, request: Request, failure: Failure) -> None:
-        if request is self._reading:
-            self._forget(request)
-            self.session.fail(failure)
-
-    def _forget(self, request: Request) -> None:
-        if request is self._reading:
-            self._reading = None
-            self.rows.give_up()
-
-    def _fit_columns(self) -> None:
-        self.view.resizeColumnsToContents()
-        for column in range(self.rows.columnCount()):
-            self.view.setColumnWidth(column, min(self.view.columnWidth(column) + SPACE, WIDEST))
-
     def _use(self) -> None:
-        if self.table is not None:
+        if self.tabs.currentWidget() is self.select:
+            if self.select.select:
+                use_select(self.session, self.select.select)
+        elif self.table is not None:
             use_table(self.session, self.table.ref)
 
 

@@ -1,28 +1,52 @@
-"""What the Data page shows before there is a source: three ways to begin, what was open before, and a drop zone."""
+"""What the Data page shows before there is a source: ways to begin, what was open before, and a drop zone."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QScrollArea, QVBoxLayout, QWidget
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QFileDialog, QGridLayout, QHBoxLayout, QMenu, QScrollArea, QVBoxLayout, QWidget
+
+from core.connections import PORTS
 
 from ..fonts import SPACE
-from ..opening import open_database, open_project, try_sample
+from ..opening import open_database, open_paths, open_project, try_sample
+from ..palette import colours
 from ..preferences import RecentProject
 from ..session import Session
+from ..sources import DATABASE_SUFFIXES, TABLE_SUFFIXES
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Choice
-from ..widgets.labels import Elided, Muted, Title
+from ..widgets.labels import Badge, Elided, Muted, Title
 
-DATABASES = "*.db *.sqlite *.sqlite3 *.db3 *.s3db *.sl3"
+DATABASES = " ".join(f"*{suffix}" for suffix in DATABASE_SUFFIXES)
+COLUMNS = 3
+"""Ways to begin beside each other."""
+TABLES = " ".join(f"*{suffix}" for suffix in TABLE_SUFFIXES)
 
 
 def choose_database(session: Session, parent: QWidget) -> None:
     """Ask for a database file and open it."""
-    title = parent.tr("Open a SQLite database")
-    kinds = parent.tr("SQLite databases ({patterns})").format(patterns=DATABASES) + ";;" + parent.tr("All files (*)")
-    path, _ = QFileDialog.getOpenFileName(parent, title, str(Path.home()), kinds)
+    title = parent.tr("Open a database file")
+    kinds = parent.tr("SQLite and DuckDB databases ({patterns})").format(patterns=DATABASES)
+    path, _ = QFileDialog.getOpenFileName(parent, title, str(Path.home()), f"{kinds};;{parent.tr('All files (*)')}")
+    if path:
+        open_database(session, Path(path))
+
+
+def choose_files(session: Session, parent: QWidget) -> None:
+    """Ask for files of rows and open them: several must lie in one folder, whose files are tables beside each other."""
+    title = parent.tr("Open files of rows")
+    kinds = parent.tr("CSV, TSV, Parquet and Arrow files ({patterns})").format(patterns=TABLES)
+    paths, _ = QFileDialog.getOpenFileNames(parent, title, str(Path.home()), f"{kinds};;{parent.tr('All files (*)')}")
+    if paths:
+        open_paths(session, [Path(path) for path in paths])
+
+
+def choose_folder(session: Session, parent: QWidget) -> None:
+    """Ask for a folder of files and open them as tables beside each other."""
+    path = QFileDialog.getExistingDirectory(parent, parent.tr("Open a folder of files"), str(Path.home()))
     if path:
         open_database(session, Path(path))
 
@@ -36,7 +60,9 @@ def choose_project(session: Session, parent: QWidget) -> None:
 
 
 class StartPanel(QScrollArea):
-    """The welcome."""
+    """The welcome. `connectWanted` asks for the panel that connects to a server."""
+
+    connectWanted = Signal()
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -50,9 +76,19 @@ class StartPanel(QScrollArea):
             "sample",
         )
         self.database = Choice(
-            self.tr("Open a database…"),
-            self.tr("A SQLite file. It is opened read-only; Crosslens never writes to it."),
+            self.tr("Open a database file…"),
+            self.tr("SQLite or DuckDB. It is opened read-only; Crosslens never writes to it."),
             "data",
+        )
+        self.server = Choice(
+            self.tr("Connect to a server…"),
+            self.tr("PostgreSQL, MariaDB, MySQL, or any database SQLAlchemy reaches."),
+            "server",
+        )
+        self.files = Choice(
+            self.tr("Open files…"),
+            self.tr("CSV, TSV, Parquet or Arrow: read in place, joined like a database."),
+            "table",
         )
         self.project = Choice(
             self.tr("Open a project…"),
@@ -61,6 +97,8 @@ class StartPanel(QScrollArea):
         )
         self.sample.clicked.connect(lambda: try_sample(session))
         self.database.clicked.connect(lambda: choose_database(session, self))
+        self.server.clicked.connect(lambda: self.connectWanted.emit())
+        self.files.clicked.connect(self._offer_files)
         self.project.clicked.connect(lambda: choose_project(session, self))
         self._recent = QVBoxLayout()
         self._recent.setSpacing(0)
@@ -78,6 +116,13 @@ class StartPanel(QScrollArea):
         for project in projects:
             self._recent.addWidget(_RecentLine(self._session, project))
 
+    def _offer_files(self) -> None:
+        menu = QMenu(self)
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        menu.addAction(self.tr("One or more files…"), lambda: choose_files(self._session, self))
+        menu.addAction(self.tr("All files of a folder…"), lambda: choose_folder(self._session, self))
+        menu.popup(self.files.mapToGlobal(self.files.rect().bottomLeft()))
+
     def _lay_out(self) -> None:
         inner = QWidget()
         inner.setMaximumWidth(880)
@@ -88,7 +133,7 @@ class StartPanel(QScrollArea):
         column.addWidget(
             Muted(
                 self.tr(
-                    "Point Crosslens at a database. It finds out which fields matter, which of them act together, "
+                    "Point Crosslens at your data. It finds out which fields matter, which of them act together, "
                     "whether that is real, and writes the report. Nothing leaves this computer."
                 )
             )
@@ -96,11 +141,11 @@ class StartPanel(QScrollArea):
         column.addSpacing(SPACE)
         choices = QGridLayout()
         choices.setSpacing(2 * SPACE)
-        for place, choice in enumerate((self.sample, self.database, self.project)):
-            choices.addWidget(choice, 0, place)
-            choices.setColumnStretch(place, 1)
+        ways = (self.sample, self.database, self.server, self.files, self.project, DropZone())
+        for place, choice in enumerate(ways):
+            choices.addWidget(choice, place // COLUMNS, place % COLUMNS)
+            choices.setColumnStretch(place % COLUMNS, 1)
         column.addLayout(choices)
-        column.addWidget(Muted(self.tr("You can also drop a database file or a project folder anywhere here.")))
         column.addSpacing(SPACE)
         column.addLayout(self._recent)
         column.addStretch(1)
@@ -111,6 +156,25 @@ class StartPanel(QScrollArea):
         row.addWidget(inner, 100)
         row.addStretch(1)
         self.setWidget(outer)
+
+
+class DropZone(QWidget):
+    """Says what can be dropped; the page around it takes the drop."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        words = Muted(self.tr("Or drop a database, files, a folder or a project anywhere here."))
+        words.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(2 * SPACE, SPACE, 2 * SPACE, SPACE)
+        layout.addWidget(words)
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint a dashed frame."""
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(colours(self.palette()).faint, 1, Qt.PenStyle.DashLine))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
 
 
 class _RecentLine(QWidget):
@@ -125,4 +189,7 @@ class _RecentLine(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * SPACE)
         layout.addWidget(button)
+        guarded = "://" not in project.database or project.database.partition(":")[0] in PORTS
+        if project.database and not guarded:
+            layout.addWidget(Badge(self.tr("read-only not enforced"), tone="warn", icon_name="warn"))
         layout.addWidget(Elided(project.database or project.folder), 1)
