@@ -40,6 +40,7 @@ EARLIER = _set("""
     precedent precedente dernier derniere anterieur anterieure prevu
     anterior ultimo ultima previo previa previsto""")
 """Words for what was there before, whatever else a name says."""
+CHANGED = _set("updated modified changed geaendert aktualisiert modifie modificado actualizado")
 WEIGHT = frozenset({"sample weight", "row weight", "case weight"})
 
 _UMLAUTS = str.maketrans({"ä": "ae", "ö": "oe", "ü": "ue", "ß": "ss"})

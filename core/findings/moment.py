@@ -22,6 +22,7 @@ from .leaks import SingleFields
 _EXPECTED = 10
 """So many positives must be expected among rows without any before chance is ruled out."""
 _STRONG = 0.7
+_ENOUGH_POSITIVES = 200
 _BY_FAR = 1.5
 """So many times further from a guess than the next best field."""
 
@@ -54,7 +55,8 @@ def _shapes(single: SingleFields, field: Field, strengths: Mapping[str, float]) 
     impossible = _impossible(single, field)
     if impossible:
         found.append(f"{impossible} {label.field.name}")
-    if _is_strongest_by_far(field.name, strengths):
+    enough = min(label.values.sum(), (label.values == 0).sum()) >= _ENOUGH_POSITIVES
+    if enough and _is_strongest_by_far(field.name, strengths):
         found.append(f"no other field tells {label.field.name} nearly as well (AUC {strengths[field.name]:.2f} alone)")
     return found
 

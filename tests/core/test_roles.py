@@ -20,11 +20,17 @@ from crosslens.relational import (
     TableInfo,
     TableRef,
 )
+from crosslens.schema import TimePart
 
 INT, FLOAT, TEXT, BOOL = ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.TEXT, ColumnType.BOOLEAN
 ROWS = 1000
 CAT, NUM, TIME, FREE = FieldKind.CATEGORICAL, FieldKind.NUMERICAL, FieldKind.TIMESTAMP, FieldKind.TEXT
+MANY = FieldKind.MULTI_VALUED
 FEATURE, IGNORE, CLICK, CONVERSION = FieldRole.FEATURE, FieldRole.IGNORE, FieldRole.CLICK, FieldRole.CONVERSION
+
+
+def examples(*texts: str) -> tuple[tuple[str, int], ...]:
+    return tuple((text, 2) for text in texts)
 
 
 class Shop:
@@ -72,8 +78,8 @@ def alone(name: str, kind: ColumnType, distinct: int, **facts: Any) -> Field:
     return views().add("views", name, kind, distinct, **facts).suggest().fields[0]
 
 
-def examples(*texts: str) -> tuple[tuple[str, int], ...]:
-    return tuple((text, 2) for text in texts)
+GENRES = examples("Drama", "Comedy", "Drama|Romance", "Comedy|Drama", "Horror|Drama|Com…")
+UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
 
 
 @pytest.mark.parametrize(
@@ -97,18 +103,44 @@ def examples(*texts: str) -> tuple[tuple[str, int], ...]:
         ("postcode", INT, 300, {}, (CAT, FEATURE), "Named like a code"),
         ("store_id", INT, 300, {}, (CAT, FEATURE), "Named like an identifier"),
         ("height", TEXT, 99, {"examples": examples("1.80", "1.75")}, (NUM, FEATURE), "Numbers stored as text"),
-        ("till", TEXT, 99, {"examples": examples("007", "123")}, (CAT, FEATURE), "Text with 99"),
+        ("till", TEXT, 99, {"examples": examples("007", "123")}, (CAT, FEATURE), "leading zeros"),
         ("colour", TEXT, 5, {}, (CAT, FEATURE), "Text with 5 different values"),
-        ("day", ColumnType.DATE, 90, {}, (TIME, IGNORE), "A date or time"),
+        ("day", ColumnType.DATE, 90, {}, (TIME, IGNORE), "see weekday and month"),
         (
             "seen",
             TEXT,
             90,
             {"examples": examples("2026-01-02", "2026-01-02 10:00:00")},
             (TIME, IGNORE),
-            "A date or time",
+            "in order of time",
         ),
-        ("shown_at", INT, 90, {"minimum": 1_700_000_000}, (TIME, IGNORE), "A date or time"),
+        ("shown_at", INT, 90, {"minimum": 1_700_000_000}, (TIME, IGNORE), "in order of time"),
+        ("timestamp", FLOAT, 90, {"minimum": 1.7e9, "maximum": 1.8e9}, (TIME, IGNORE), "in order of time"),
+        ("timestamp", INT, 90, {"minimum": 17 * 10**11, "maximum": 18 * 10**11}, (TIME, IGNORE), "in order of time"),
+        ("time", INT, 90, {"minimum": 2 * 10**8, "maximum": 10**10}, (NUM, FEATURE), "Numbers"),
+        ("updated_at", ColumnType.TIMESTAMP, 90, {}, (TIME, IGNORE), "in order of time"),
+        ("tags", ColumnType.ARRAY, 90, {}, (MANY, FEATURE), "Several values in a row."),
+        ("tags", TEXT, 90, {"examples": examples('["a"]', "[]")}, (MANY, FEATURE), "as JSON arrays"),
+        ("tags", ColumnType.JSON, 90, {"examples": examples('["a"]', "[]")}, (MANY, FEATURE), "as JSON arrays"),
+        ("tags", TEXT, 90, {"examples": examples('[{"a": 1}]', "[]")}, (FREE, IGNORE), "Looks like JSON"),
+        ("data", ColumnType.JSON, 90, {"examples": examples("1")}, (FREE, IGNORE), "JSON, which"),
+        ("genres", TEXT, 90, {"examples": GENRES}, (MANY, FEATURE), "parted by '|'"),
+        ("genres", TEXT, 950, {"examples": GENRES, "mean_length": 70.0}, (MANY, FEATURE), "parted by '|'"),
+        ("tags", TEXT, 90, {"examples": examples("red, big", "big", "red", "blue, big")}, (MANY, FEATURE), "by ','"),
+        ("name", TEXT, 90, {"examples": examples("Doe, John", "Roe, Ann", "Poe, Edgar")}, (CAT, FEATURE), "Text"),
+        ("price", TEXT, 90, {"examples": examples("1,80", "1,90", "1,80")}, (CAT, FEATURE), "Text"),
+        ("smoker", TEXT, 2, {"examples": examples("yes", "no")}, (CAT, FEATURE), "Yes or no: 'yes' and 'no'"),
+        ("smoker", TEXT, 2, {"examples": examples("t", "f")}, (CAT, FEATURE), "Yes or no"),
+        ("smoker", TEXT, 2, {"examples": examples("1", "0")}, (CAT, FEATURE), "Yes or no"),
+        ("smoker", INT, 2, {"examples": examples("1", "0")}, (CAT, FEATURE), "Yes or no"),
+        ("smoker", INT, 2, {"examples": examples("1", "2")}, (CAT, FEATURE), "Whole numbers with 2"),
+        ("device", TEXT, 90, {"examples": examples(UUID, UUID.upper())}, (CAT, FEATURE), "look like UUIDs"),
+        ("device", TEXT, 90, {"examples": examples("0123456789abcdef" * 2)}, (CAT, FEATURE), "look like UUIDs"),
+        ("device", TEXT, 90, {"examples": examples("0123456789abcdef" * 4)}, (CAT, FEATURE), "look like hashes"),
+        ("device", TEXT, 950, {"examples": examples(UUID)}, (CAT, IGNORE), "Different in almost every row"),
+        ("day", INT, 31, {"minimum": 1.0, "maximum": 31.0}, (CAT, FEATURE), "A day as a number"),
+        ("day", INT, 31, {"minimum": 1.0, "maximum": 400.0}, (NUM, FEATURE), "Numbers"),
+        ("city", TEXT, 1200, {"rows": 5000}, (CAT, FEATURE), "rare ones are read as unknown"),
         ("seen_at", INT, 90, {"minimum": 3}, (NUM, FEATURE), "Numbers"),
         ("sample_weight", FLOAT, 90, {}, (NUM, FieldRole.WEIGHT), "Named like a weight"),
         ("visit_id", INT, 200, {}, (CAT, IGNORE), "Names one visit"),
@@ -139,9 +171,77 @@ def test_a_column_of_unknown_type_is_read_by_its_profile() -> None:
 
 
 def test_the_time_of_the_query_is_named_as_such() -> None:
-    shop = views().add("views", "shown_at", TEXT, 900)
+    shop = views().add("views", "made_at", ColumnType.TIMESTAMP, 900).add("views", "shown_at", TEXT, 900)
     shop.time = ColumnRef("views", "shown_at")
-    assert "order of time" in shop.suggest().fields[0].reason
+    assert "order of time" in shop.suggest().fields[1].reason
+    assert "order of time" not in shop.suggest().fields[0].reason
+
+
+SPAN = {"minimum": "2026-03-01 00:00:10", "maximum": "2026-04-27 00:00:00"}
+
+
+@pytest.mark.parametrize(
+    ("name", "facts", "expected", "reason"),
+    [
+        ("signed_up_at", {"minimum": "2024-01-01", "maximum": "2026-02-01"}, FEATURE, "see the days up to shown_at"),
+        ("started_at", {"minimum": "2026-03-01", "maximum": "2026-04-26 23:00:00"}, IGNORE, "runs along with shown_at"),
+        ("updated_at", {"minimum": "2024-01-01", "maximum": "2026-02-01"}, IGNORE, "written after the event"),
+        ("born", {"minimum": -1e9, "maximum": 1e9}, FEATURE, "see the days up to shown_at"),
+        ("born", {"minimum": "0000-00-00", "maximum": "1e99"}, FEATURE, "see the days up to shown_at"),
+        ("born", {}, FEATURE, "see the days up to shown_at"),
+    ],
+)
+def test_other_times_count_days_unless_they_run_along(
+    name: str, facts: dict[str, Any], expected: FieldRole, reason: str
+) -> None:
+    shop = views().table("users").lookup("user", "users", "views", "user_id")
+    shop.add("views", "shown_at", ColumnType.TIMESTAMP, 900, **SPAN).add("user", name, ColumnType.DATE, 90, **facts)
+    field = shop.suggest().fields[1]
+    assert (field.kind, field.role) == (TIME, expected)
+    assert reason in field.reason
+
+
+def test_a_time_without_another_to_count_from_gives_year_and_month() -> None:
+    shop = views().table("users").lookup("user", "users", "views", "user_id").add("user", "born", ColumnType.DATE, 90)
+    assert shop.suggest().fields[0].parts == (TimePart.YEAR, TimePart.MONTH)
+
+
+@pytest.mark.parametrize(
+    ("kind", "column", "type_", "limited", "expected", "reason"),
+    [
+        (JoinKind.COUNT, ColumnRef.COUNT, INT, True, (NUM, FEATURE), "How many rows of orders were known by"),
+        (JoinKind.COUNT, ColumnRef.COUNT, INT, False, (NUM, IGNORE), "also later ones"),
+        (JoinKind.EXISTS, ColumnRef.EXISTS, INT, True, (CAT, FEATURE), "Whether a row of orders was known by"),
+        (JoinKind.EXISTS, ColumnRef.EXISTS, INT, False, (CAT, CLICK), "what models learn to predict"),
+        (JoinKind.VALUES, "colour", ColumnType.ARRAY, True, (MANY, FEATURE), "The values of all rows of orders"),
+        (JoinKind.VALUES, "colour", ColumnType.ARRAY, False, (MANY, IGNORE), "also later ones"),
+        (JoinKind.LATEST, "colour", TEXT, True, (CAT, FEATURE), "Text with 2 different values"),
+        (JoinKind.LATEST, "amount", FLOAT, False, (NUM, IGNORE), "also later ones"),
+        (JoinKind.LATEST, "item_id", INT, True, (CAT, FEATURE), "Named like an identifier"),
+    ],
+)
+def test_joins_to_many_rows_are_features_once_they_are_limited(
+    kind: JoinKind, column: str, type_: ColumnType, limited: bool, expected: tuple[Any, ...], reason: str
+) -> None:
+    shop = views()
+    up_to = ColumnRef("views", "shown_at") if limited else None
+    on = ((ColumnRef("views", "user_id"), "user_id"),)
+    shop.joins.append(JoinSpec("orders", TableRef("orders"), on, kind, "ordered_at", up_to))
+    field = shop.add("orders", column, type_, 2).suggest().fields[0]
+    assert (field.kind, field.role) == expected
+    assert reason in field.reason
+
+
+def test_an_enum_says_that_its_values_are_given() -> None:
+    shop = views()
+    shop.columns.append((ColumnRef("views", "x"), ColumnInfo("x", TEXT, choices=("a", "b", "c"))))
+    shop.profiles.append(ColumnProfile(ColumnRef("views", "x"), TEXT, ROWS, 0, 3))
+    assert shop.suggest().fields[0].reason == "One of 3 values that the database allows."
+
+
+def test_parted_values_say_by_what() -> None:
+    assert alone("genres", TEXT, 90, examples=GENRES).delimiter == "|"
+    assert alone("tags", TEXT, 90, examples=examples('["a"]', "[]")).delimiter == ""
 
 
 def roles(shop: Shop) -> dict[str, FieldRole]:
