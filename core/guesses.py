@@ -38,6 +38,8 @@ _LISTING = ("|", ";", ",")
 _LONGEST_VALUE = 40
 _CALENDAR = {"day": (1, 31), "month": (1, 12), "weekday": (0, 7), "hour": (0, 24)}
 _SAME_CLOCK = timedelta(days=3)
+_EVEN = 2.0
+"""No bin of a counter holds more than so many times the mean of all."""
 _NUMBERS = (ColumnType.INTEGER, ColumnType.FLOAT, ColumnType.DECIMAL)
 
 
@@ -177,9 +179,16 @@ def _unreadable(column: DescribedColumn, _setting: Setting) -> Guess | None:
 def _row_key(column: DescribedColumn, setting: Setting) -> Guess | None:
     if column.in_base and column.is_key:
         return _ignore(FieldKind.CATEGORICAL, f"The key of {setting.query.base.name}: different in every row.")
-    if column.is_near_unique and column.type in (ColumnType.INTEGER, ColumnType.TEXT, ColumnType.OTHER):
+    counts_up = column.type is ColumnType.INTEGER and (words.is_id(column.name) or _counts_up(column))
+    if column.is_near_unique and (counts_up or column.type in (ColumnType.TEXT, ColumnType.OTHER)):
         return _ignore(FieldKind.CATEGORICAL, "Different in almost every row, so nothing can be learned from it.")
     return None
+
+
+def _counts_up(column: DescribedColumn) -> bool:
+    """Whether whole numbers lie evenly between the smallest and the largest, as counters do and measures do not."""
+    bins = column.profile.histogram
+    return not bins or max(bins) <= _EVEN * sum(bins) / len(bins)
 
 
 # --- joins to many rows -----------------------------------------------------------------------------------------------
@@ -323,8 +332,9 @@ def _identifier(column: DescribedColumn, _setting: Setting) -> Guess | None:
     if column.target is None and not column.is_key and not words.is_id(column.name):
         return _looks_like_identifier(column)
     about = column.target.name if column.target is not None else column.name
-    if words.names_one_of(about, words.SESSION):
-        reason = "Names one visit: a new one has never been seen before, so nothing can be learned from it."
+    event = "visit" if words.names_one_of(about, words.SESSION) else "order"
+    if words.names_one_of(about, words.SESSION | words.ORDER):
+        reason = f"Names one {event}: a new one has never been seen before, so nothing can be learned from it."
         return _ignore(FieldKind.CATEGORICAL, reason)
     return _feature(FieldKind.CATEGORICAL, f"{key_phrase(column)}, so a category and not a number.")
 

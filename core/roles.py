@@ -102,7 +102,8 @@ def _describe(
 def _own_time(columns: Sequence[DescribedColumn], query: QuerySpec) -> DescribedColumn | None:
     """Return the column that says when a row happened: the query's, or else the first time of the base."""
     chosen = next((column for column in columns if column.ref == query.time), None)
-    return chosen or next((column for column in columns if column.in_base and is_time(column)), None)
+    times = [column for column in columns if column.in_base and is_time(column)]
+    return chosen or next((column for column in times if not words.says(column.name, words.BIRTH)), None)
 
 
 def _names(columns: Iterable[DescribedColumn]) -> list[str]:
@@ -175,7 +176,8 @@ def _identities(columns: Sequence[DescribedColumn], fixed: Mapping[ColumnRef, Gu
     for role, vocabulary in ((FieldRole.USER, words.USER), (FieldRole.ITEM, words.ITEM)):
         column = _identity([column for column in free if column.ref not in found], vocabulary)
         if column is not None:
-            reason = f"{key_phrase(column)}, so a category: it says which {role} a row is about."
+            said = key_phrase(column) if _is_key_like(column) else f"Named like a {role}"
+            reason = f"{said}, so a category: it says which {role} a row is about."
             found[column.ref] = Guess(FieldKind.CATEGORICAL, role, reason)
     return found
 
@@ -192,7 +194,17 @@ def _identity(columns: Sequence[DescribedColumn], vocabulary: frozenset[str]) ->
         if column.target is not None and words.says(column.target.name, vocabulary):
             return column
     named = (each for each in columns if words.is_id(each.name) and words.names_one_of(each.name, vocabulary))
-    return next(named, None)
+    return next(named, None) or next((each for each in columns if _is_just_named(each, vocabulary)), None)
+
+
+def _is_key_like(column: DescribedColumn) -> bool:
+    return column.target is not None or words.is_id(column.name)
+
+
+def _is_just_named(column: DescribedColumn, vocabulary: frozenset[str]) -> bool:
+    """Whether a column of the base is called "user", and has values as users have."""
+    many = column.profile.distinct > FEW_VALUES and column.type in (ColumnType.INTEGER, ColumnType.TEXT)
+    return column.in_base and many and len(words.words(column.name)) == 1 and words.says(column.name, vocabulary)
 
 
 # --- what repeats another column --------------------------------------------------------------------------------------

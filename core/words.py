@@ -17,6 +17,10 @@ ITEM = _set("""
     item product article sku listing offer ad advert creative movie film video song track book
     artikel produkt produkte angebot   produit annonce   producto articulo anuncio""")
 SESSION = _set("session visit request   sitzung sitzungen besuch   visite   visita sesion sesiones")
+ORDER = _set("""
+    order invoice basket cart receipt transaction   bestellung auftrag rechnung warenkorb
+    commande facture panier   pedido factura carrito""")
+BIRTH = _set("birth birthday birthdate born dob   geburt geboren geburtstag geburtsdatum   naissance   nacimiento")
 CLICK = _set("click clicked   klick geklickt   clic clique cliquee   clicado")
 CONVERSION = _set("""
     conversion converted order ordered purchase purchased bought sale sold transaction

@@ -87,6 +87,10 @@ UUID = "3f2504e0-4f89-11d3-9a0c-0305e82c3301"
     [
         ("id", INT, ROWS, {}, (CAT, IGNORE), "The key of views"),
         ("serial", INT, 950, {}, (CAT, IGNORE), "Different in almost every row"),
+        ("size", INT, 950, {"histogram": (900, 30, 20, 0)}, (NUM, FEATURE), "Numbers with 950"),
+        ("serial", INT, 950, {"histogram": (240, 240, 240, 230)}, (CAT, IGNORE), "Different in almost every row"),
+        ("tweet_id", INT, 950, {"histogram": (900, 30, 20, 0)}, (CAT, IGNORE), "Different in almost every row"),
+        ("invoice_id", INT, 300, {}, (CAT, IGNORE), "Names one order"),
         ("note", TEXT, 990, {"mean_length": 20.0}, (CAT, IGNORE), "Different in almost every row"),
         ("story", TEXT, 300, {"mean_length": 200.0}, (FREE, IGNORE), "Long free text"),
         ("extra", TEXT, 30, {"examples": examples('{"a": 1}', "[]")}, (FREE, IGNORE), "Looks like JSON"),
@@ -305,6 +309,21 @@ def test_there_is_one_user_and_a_declared_key_comes_before_a_name() -> None:
 )
 def test_names_alone_tell_users_and_items(name: str, role: FieldRole) -> None:
     assert alone(name, INT, 300).role is role
+
+
+def test_a_column_called_user_is_the_user_unless_an_identifier_is() -> None:
+    assert roles(views().add("views", "user", INT, 300).add("views", "movie", TEXT, 90)) == {
+        "user": FieldRole.USER,
+        "movie": FieldRole.ITEM,
+    }
+    assert roles(views().add("views", "user", TEXT, 300).add("views", "user_id", INT, 300))["user"] is FEATURE
+    assert alone("user", TEXT, 3).role is FEATURE
+    assert "Named like a user" in alone("user", TEXT, 300).reason
+
+
+def test_a_day_of_birth_says_not_when_a_row_happened() -> None:
+    shop = views().add("views", "birth_date", ColumnType.DATE, 90).add("views", "day", ColumnType.DATE, 90)
+    assert ["order of time" in field.reason for field in shop.suggest()] == [False, True]
 
 
 def test_a_joined_key_repeats_the_column_that_refers_to_it() -> None:
