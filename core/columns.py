@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crosslens import DataError
-from crosslens.data import Float64Array, Int64Array
+from crosslens.data import Float64Array, Int32Array, Int64Array
 from crosslens.relational import ColumnRef
 
 Column: TypeAlias = "pa.ChunkedArray"
@@ -95,57 +95,87 @@ def _seconds(column: Column) -> Column:
     return column.cast(pa.int64())
 
 
+ColumnStream: TypeAlias = Callable[[], Iterator[Any]]
+"""Reads one column from the start, block by block, each time it is called."""
+
+_NOTATIONS = (pa.timestamp("us"), pa.timestamp("us", tz="UTC"), pa.timestamp("ns"), pa.float64())
+"""How times written as text are tried to be read, all of them alike."""
+
+
 def times(column: Column) -> Int64Array | Float64Array:
-    """Return numbers (N,) that order the rows in time, without NULLs: int64 ticks, or float64.
+    """Return numbers (N,) that order the rows of one column in time; see `stream_times`."""
+    return stream_times(lambda: iter((column,)), len(column))
+
+
+def stream_times(stream: ColumnStream, rows: int) -> Int64Array | Float64Array:
+    """Return numbers (rows,) that order the rows in time, without NULLs: int64 ticks, or float64.
 
     Text is read as ISO 8601 (with or without an offset) or as a number. DataError for NULLs and for other text.
     """
-    if column.null_count:
-        raise DataError(
-            f"{column.null_count:,} of {len(column):,} rows have no time.",
-            why="A split by time needs to know for every row whether it is early or late.",
-            do="Filter these rows out, or split by user or at random.",
-            rows=column.null_count,
-        )
-    if is_text(column.type):
-        column = _parse_times(column)
-    if pa.types.is_timestamp(column.type) or pa.types.is_date64(column.type) or pa.types.is_time64(column.type):
-        return np.asarray(column.cast(pa.int64()).to_numpy())
-    if pa.types.is_date32(column.type) or pa.types.is_time32(column.type):
-        return np.asarray(column.cast(pa.int32()).to_numpy()).astype(np.int64)
-    if pa.types.is_integer(column.type):
-        return np.asarray(column.to_numpy()).astype(np.int64)
-    return _finite_times(numbers(column))
-
-
-def _finite_times(values: Float64Array) -> Float64Array:
-    missing = int(np.isnan(values).sum())
-    if missing:
-        raise DataError(
-            f"{missing:,} of {len(values):,} times are not finite numbers.",
-            do="Filter these rows out, or split by user or at random.",
-            rows=missing,
-        )
-    return values
-
-
-def _parse_times(column: Column) -> Column:
-    for kind in (pa.timestamp("us"), pa.timestamp("us", tz="UTC"), pa.timestamp("ns"), pa.float64()):
+    for notation in _NOTATIONS:
         try:
-            return column.cast(kind)
+            return _all_times(stream, rows, notation)
         except pa.ArrowInvalid:  # not this notation: try the next
             continue
     raise DataError(
-        f"Text such as '{_first_strange_time(column)}' cannot be put in order of time.",
+        f"Text such as '{_first_strange_time(stream)}' cannot be put in order of time.",
         why="Times stored as text must look like 2026-11-22 or 2026-11-22 08:30:00.",
         do="Choose another time column, or split by user or at random.",
     )
 
 
-def _first_strange_time(column: Column) -> str:
-    strange = pc.invert(pc.match_substring_regex(column, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]|$)"))
-    found = column.filter(strange)
-    return str((found if len(found) else column)[0].as_py())
+def _all_times(stream: ColumnStream, rows: int, notation: pa.DataType) -> Int64Array | Float64Array:
+    found: Int64Array | Float64Array = np.zeros(rows, np.int64)
+    missing = start = unusable = 0
+    for column in stream():
+        missing += column.null_count
+        ticks = _ticks(column.cast(notation) if is_text(column.type) else column)
+        if found.dtype != ticks.dtype and not start:
+            found = np.zeros(rows, ticks.dtype)
+        found[start : start + len(ticks)] = ticks
+        start += len(ticks)
+        unusable += int(np.isnan(ticks).sum()) if ticks.dtype == np.float64 else 0
+    _refuse_gaps(missing, unusable, start)
+    return found[:start]
+
+
+def _ticks(column: Column) -> Int64Array | Float64Array:
+    """Return int64 or float64 (N,), 0 or NaN for NULL."""
+    kind = column.type
+    if pa.types.is_timestamp(kind) or pa.types.is_date64(kind) or pa.types.is_time64(kind):
+        column = column.cast(pa.int64())
+    elif pa.types.is_date32(kind) or pa.types.is_time32(kind):
+        column = column.cast(pa.int32()).cast(pa.int64())
+    elif not pa.types.is_integer(kind):
+        return numbers(column)
+    return np.asarray(column.fill_null(0).to_numpy()).astype(np.int64, copy=False)
+
+
+def _refuse_gaps(missing: int, unusable: int, rows: int) -> None:
+    if missing:
+        raise DataError(
+            f"{missing:,} of {rows:,} rows have no time.",
+            why="A split by time needs to know for every row whether it is early or late.",
+            do="Filter these rows out, or split by user or at random.",
+            rows=missing,
+        )
+    if unusable:
+        raise DataError(
+            f"{unusable:,} of {rows:,} times are not finite numbers.",
+            do="Filter these rows out, or split by user or at random.",
+            rows=unusable,
+        )
+
+
+def _first_strange_time(stream: ColumnStream) -> str:
+    first = ""
+    for column in stream():
+        strange = pc.invert(pc.match_substring_regex(column, r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([ T]|$)"))
+        found = column.filter(strange)
+        if len(found):
+            return str(found[0].as_py())
+        first = first or str(column[0].as_py())
+    return first
 
 
 def keys(column: Column) -> tuple[Int64Array, list[Any]]:
@@ -156,6 +186,15 @@ def keys(column: Column) -> tuple[Int64Array, list[Any]]:
     parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
     positions = np.concatenate(parts).astype(np.int64) if parts else np.zeros(0, np.int64)
     return positions, encoded.chunk(0).dictionary.to_pylist() if parts else []
+
+
+def distinct(column: Column) -> tuple[Int32Array, Column]:
+    """Return for every row the position of its value among the distinct values (-1 for NULL), and those as a column."""
+    if not len(column) or pa.types.is_null(column.type):
+        return np.full(len(column), -1, np.int32), column.slice(0, 0)
+    encoded = column.dictionary_encode().unify_dictionaries()
+    parts = [chunk.indices.fill_null(-1).to_numpy(zero_copy_only=False) for chunk in encoded.chunks]
+    return np.concatenate(parts).astype(np.int32, copy=False), pa.chunked_array([encoded.chunk(0).dictionary])
 
 
 def as_text(column: Column) -> Column:

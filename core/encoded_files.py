@@ -55,7 +55,7 @@ def _put_in_place(temporary: Path, folder: Path) -> None:
 class ArrayWriter:
     """Writes a .npy file row block by row block, without mapping it: a full disk is then an error and not a signal."""
 
-    def __init__(self, path: Path, shape: tuple[int, int], dtype: DTypeLike) -> None:
+    def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
         self._shape = shape
         self._dtype = np.dtype(dtype)
         self._rows = 0
@@ -64,9 +64,9 @@ class ArrayWriter:
         np.lib.format.write_array_header_2_0(self._file, header)
 
     def write(self, block: NDArray[Any]) -> None:
-        """Append rows (n, width)."""
+        """Append rows (n, ...)."""
         if block.dtype != self._dtype or block.shape[1:] != self._shape[1:]:
-            raise ValueError(f"block is {block.dtype} {block.shape}, expected {self._dtype} (n, {self._shape[1]})")
+            raise ValueError(f"block is {block.dtype} {block.shape}, expected {self._dtype} (n, *{self._shape[1:]})")
         self._rows += len(block)
         self._file.write(np.ascontiguousarray(block).data)
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, TypeAlias
 
 import numpy as np
+import pyarrow as pa
 
 from crosslens import (
     MISSING_ID,
@@ -23,10 +25,15 @@ from crosslens import (
 from crosslens.data import EncodedDataset, Float32Array, Float64Array, Int32Array
 from crosslens.plain import from_plain, to_plain
 from crosslens.relational import ColumnRef
+from crosslens.schema import TimePart
 
 from .columns import Column, numbers
 from .commands import Finding
+from .hashed import HashEncoder
+from .inputs import Inputs
 from .labels import LabelRule
+from .multi_values import FlagEncoder, value_counts
+from .time_parts import PartEncoder, age_in_days
 from .vocabulary import MISSING_TEXT, UNKNOWN_TEXT, Vocabulary
 
 FORMAT = 1
@@ -45,6 +52,11 @@ class CategoryEncoder:
     def encoded(self) -> EncodedField:
         """Return the field as models see it."""
         return EncodedField(self.name, FieldKind.CATEGORICAL, self.vocabulary.cardinality, self.role)
+
+    def reader(self) -> Callable[[Inputs], Int32Array]:
+        """Return a function that reads local ids, int32 (N,), of block after block."""
+        read = self.vocabulary.reader()
+        return lambda inputs: read(inputs.column(self.column))
 
     def local_ids(self, column: Column) -> Int32Array:
         """Return local ids, int32 (N,)."""
@@ -77,6 +89,10 @@ class BinEncoder:
         """Return the field as models see it."""
         return EncodedField(self.name, FieldKind.CATEGORICAL, len(self.edges) + 1 + RESERVED_IDS, self.role)
 
+    def reader(self) -> Callable[[Inputs], Int32Array]:
+        """Return a function that reads local ids, int32 (N,), of block after block."""
+        return lambda inputs: self.local_ids(inputs.column(self.column))
+
     def local_ids(self, column: Column) -> Int32Array:
         """Return local ids, int32 (N,)."""
         values = numbers(column)
@@ -105,23 +121,41 @@ class BinEncoder:
         return MISSING_ID if np.isnan(value) else bisect.bisect_right(self.edges, value) + RESERVED_IDS
 
 
+class Measure(StrEnum):
+    """What number a field takes of its column: the value itself, days before the row's time, or how many values."""
+
+    VALUE = "value"
+    AGE = "age"
+    COUNT = "count"
+
+
 @dataclass(frozen=True, slots=True)
 class NumberEncoder:
-    """A numerical field: (value - mean) / scale as float32, NaN where missing or beyond float32."""
+    """A numerical field: (value - mean) / scale as float32, NaN where missing or beyond float32.
+
+    `time` is the row's own time for AGE; `delimiter` parts the values that COUNT counts.
+    """
 
     name: str
     column: ColumnRef
     role: FieldRole
     mean: float = 0.0
     scale: float = 1.0
+    measure: Measure = Measure.VALUE
+    time: ColumnRef | None = None
+    delimiter: str = ""
 
     @property
     def encoded(self) -> EncodedField:
         """Return the field as models see it."""
         return EncodedField(self.name, FieldKind.NUMERICAL, 0, self.role)
 
+    def read(self, inputs: Inputs) -> Float32Array:
+        """Return standardised values of some rows, float32 (N,)."""
+        return self.standardise(measured(self.measure, inputs, self.column, self.time, self.delimiter))
+
     def values(self, column: Column) -> Float32Array:
-        """Return standardised values, float32 (N,)."""
+        """Return standardised values of a column of numbers, float32 (N,)."""
         return self.standardise(numbers(column))
 
     def standardise(self, values: Float64Array) -> Float32Array:
@@ -140,7 +174,18 @@ class NumberEncoder:
         return MISSING_TEXT if np.isnan(value) else f"{value * self.scale + self.mean:.6g}"
 
 
-IdEncoder: TypeAlias = CategoryEncoder | BinEncoder
+def measured(
+    measure: Measure, inputs: Inputs, column: ColumnRef, time: ColumnRef | None, delimiter: str
+) -> Float64Array:
+    """Return what a measure takes of a column, float64 (N,), NaN where there is nothing."""
+    if measure is Measure.COUNT:
+        return value_counts(inputs.lists(column, delimiter))
+    if measure is Measure.AGE and time is not None:
+        return age_in_days(inputs.moments(column), inputs.moments(time))
+    return numbers(inputs.column(column))
+
+
+IdEncoder: TypeAlias = CategoryEncoder | BinEncoder | HashEncoder | PartEncoder | FlagEncoder
 FieldEncoder: TypeAlias = IdEncoder | NumberEncoder
 
 
@@ -172,6 +217,12 @@ class Encoders:
         return (*self.categorical, *self.numerical)
 
     @property
+    def sources(self) -> tuple[ColumnRef, ...]:
+        """Return the columns features are read from, each once."""
+        times = (encoder.time for encoder in self.numerical if encoder.time is not None)
+        return tuple(dict.fromkeys((*(encoder.column for encoder in self.fields), *times)))
+
+    @property
     def schema(self) -> EncodedSchema:
         """Return the schema models see."""
         return EncodedSchema(
@@ -195,6 +246,8 @@ class Encoders:
         encoder = self.field(name)
         if isinstance(encoder, NumberEncoder):
             return ()
+        if isinstance(encoder, HashEncoder):
+            return encoder.choices(most)
         last = min(encoder.encoded.cardinality, RESERVED_IDS + most)
         return tuple(encoder.text(local_id) for local_id in range(RESERVED_IDS, last))
 
@@ -248,6 +301,24 @@ class Encoders:
             raise DataError("The encoders of this run cannot be read.", do="Train the run again.") from error
 
 
+def made_values(encoders: Encoders, data: EncodedDataset, name: str) -> pa.ChunkedArray | None:
+    """Return what a field was made into for each row (N,), as text or number, NULL where missing.
+
+    None for a field whose column holds its values as they are.
+    """
+    encoder, place = encoders.field(name), data.schema.names.index(name)
+    if isinstance(encoder, NumberEncoder):
+        if encoder.measure is Measure.VALUE:
+            return None
+        values = data.values[:, place - len(encoders.categorical)].astype(np.float64) * encoder.scale + encoder.mean
+        return pa.chunked_array([pa.array(np.round(values, 6), from_pandas=True)])
+    if not isinstance(encoder, PartEncoder | FlagEncoder):
+        return None
+    ids = data.ids[:, place] - np.int32(data.schema.offsets[place])
+    texts = [None, *(encoder.text(local_id) for local_id in range(1, encoder.encoded.cardinality))]
+    return pa.chunked_array([pa.array(texts, pa.string()).take(pa.array(ids))])
+
+
 def bin_text(edges: Sequence[float], place: int, *, whole: bool = False) -> str:
     """Return the label of bin `place` between ascending `edges`."""
     texts = _edge_texts(edges, whole=whole)
@@ -287,7 +358,12 @@ def parse_number(text: str | None, name: str) -> float:
     return value
 
 
-_KINDS: dict[str, type[BinEncoder] | type[NumberEncoder]] = {"bins": BinEncoder, "number": NumberEncoder}
+_KINDS: dict[str, type[BinEncoder | NumberEncoder | HashEncoder | FlagEncoder]] = {
+    "bins": BinEncoder,
+    "number": NumberEncoder,
+    "hash": HashEncoder,
+    "flag": FlagEncoder,
+}
 
 
 def _to_plain(encoders: Encoders) -> dict[str, Any]:
@@ -302,11 +378,13 @@ def _to_plain(encoders: Encoders) -> dict[str, Any]:
 
 
 def _field_to_plain(encoder: FieldEncoder) -> dict[str, Any]:
-    if isinstance(encoder, CategoryEncoder):
+    if isinstance(encoder, CategoryEncoder | PartEncoder):
         about = {"name": encoder.name, "column": to_plain(encoder.column), "role": encoder.role.value}
-        return {"encoder": "vocabulary", **about, "vocabulary": encoder.vocabulary.to_plain()}
-    kind = "bins" if isinstance(encoder, BinEncoder) else "number"
-    return {"encoder": kind, **to_plain(encoder)}
+        kind = {"part": encoder.part.value} if isinstance(encoder, PartEncoder) else {}
+        name = "part" if kind else "vocabulary"
+        return {"encoder": name, **about, **kind, "vocabulary": encoder.vocabulary.to_plain()}
+    name = next(name for name, kind in _KINDS.items() if isinstance(encoder, kind))
+    return {"encoder": name, **to_plain(encoder)}
 
 
 def _from_plain(plain: dict[str, Any]) -> Encoders:
@@ -323,11 +401,12 @@ def _from_plain(plain: dict[str, Any]) -> Encoders:
 
 def _field_from_plain(plain: dict[str, Any]) -> FieldEncoder:
     kind = plain.pop("encoder")
-    if kind != "vocabulary":
+    if kind in _KINDS:
         return from_plain(_KINDS[kind], plain)
-    return CategoryEncoder(
-        name=plain["name"],
-        column=from_plain(ColumnRef, plain["column"]),
-        role=FieldRole(plain["role"]),
-        vocabulary=Vocabulary.from_plain(plain["vocabulary"]),
-    )
+    name, column, role = plain["name"], from_plain(ColumnRef, plain["column"]), FieldRole(plain["role"])
+    vocabulary = Vocabulary.from_plain(plain["vocabulary"])
+    if kind == "part":
+        return PartEncoder(name, column, role, TimePart(plain["part"]), vocabulary)
+    if kind == "vocabulary":
+        return CategoryEncoder(name, column, role, vocabulary)
+    raise ValueError(f"there is no encoder {kind!r}")

@@ -1,190 +1,331 @@
-"""From columns to what models read: encoders are learned from training rows, then applied to any rows."""
+"""From columns to what models read: encoders are learned from training rows, then applied to any rows.
+
+Both passes read block by block. Fields are learned side by side, each by one thread, and blocks are encoded side by
+side and written in their order: the results do not depend on the number of threads.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
-from crosslens import DataError, EncodedSchema, Field, FieldKind, FieldRole, FieldSchema
-from crosslens.data import EncodedDataset, Float32Array, Float64Array, Int32Array, Int64Array
+from crosslens import DataError, EncodedSchema, FieldRole, FieldSchema
+from crosslens.data import EncodedDataset, Float32Array, Int32Array
 from crosslens.plain import from_plain, to_plain
 from crosslens.relational import ColumnRef
 
-from .columns import Column, column_at, not_numbers, numbers
 from .commands import Finding
 from .encoded_files import ArrayWriter, open_arrays, replacing
-from .encoders import BinEncoder, CategoryEncoder, Encoders, FieldEncoder, NumberEncoder, WeightRule
-from .labels import LabelRule, label_fields, label_rule, read_labels, read_weights
-from .vocabulary import check_categorical, fit_vocabulary
+from .encoders import Encoders, FieldEncoder, NumberEncoder, WeightRule
+from .fitting import Learned, Learner, Names, learner
+from .inputs import Inputs
+from .labels import LabelCounts, LabelRule, WeightCheck, label_fields, read_labels
+from .snapshots import Block, Rows, table_rows
 
 __all__ = ["Encoders", "encode", "encode_rows", "fit_encoders", "open_encoded", "read_labels"]
 
-CHUNK_ROWS = 1 << 19
+BoolArray = NDArray[np.bool_]
+Labels = dict[str, Float32Array]
+T = TypeVar("T")
+
+
+def _never() -> None:
+    return None
+
+
+# --- learning ---------------------------------------------------------------------------------------------------------
 
 
 def fit_encoders(
-    table: pa.Table,
-    columns: Sequence[ColumnRef],
+    rows: Rows,
     schema: FieldSchema,
-    train_rows: Int64Array,
+    train: BoolArray,
     *,
+    kept: BoolArray | None = None,
+    time: ColumnRef | None = None,
     minimum_count: int = 2,
+    hash_buckets: int = 0,
+    threads: int = 1,
+    check: Callable[[], None] = _never,
 ) -> Encoders:
-    """Learn vocabularies, scales and bins from the training rows of a snapshot; column i of `table` is `columns[i]`.
+    """Learn vocabularies, scales, bins and parts from training rows, reading them once.
 
-    A field that is missing in all training rows is dropped, with a finding. DataError when no feature is left, a
-    field's kind does not suit its values, or a label cannot be learned from.
+    `train` (N,) says which of the `kept` rows (all by default) train. `time` is the column that says when a row
+    happened. `check` is called for every block and may raise. A field that is missing in all training rows is dropped,
+    with a finding. DataError when no feature is left, a field's kind does not suit its values, or a label cannot be
+    learned from.
     """
-    train = _mask(table.num_rows, train_rows)
-    labels = _fit_labels(table, columns, schema, train)
-    found = [
-        _fit_field(column_at(table, columns, each.column).filter(train), each, minimum_count)
-        for each in schema.features
+    names = Names([field.name for field in schema])
+    choices = {"time": time, "names": names, "minimum_count": minimum_count, "hash_buckets": hash_buckets}
+    learners = [learner(each, rows.type_of(each.column), **choices) for each in schema.features]  # type: ignore[arg-type]
+    targets = _Targets(schema)
+    work = [lambda: _learn_targets(targets, rows, _Masks(train, kept), check)]
+    work += [
+        lambda group=group: _learn(group, rows, _Masks(train, kept), check)  # type: ignore[misc]
+        for group in _shared_out(learners, threads)
     ]
-    encoders = [encoder for encoder, _ in found if encoder is not None]
+    _all_of(work, threads)
+    labels, notes = targets.rules()
+    learned = [each.finish() for each in learners]
+    return _encoders(rows.columns, learned, labels, targets.weight, notes)
+
+
+def _encoders(
+    columns: tuple[ColumnRef, ...],
+    learned: Sequence[Learned],
+    labels: tuple[LabelRule, ...],
+    weight: WeightRule | None,
+    notes: Sequence[Finding],
+) -> Encoders:
+    encoders: list[FieldEncoder] = [encoder for each in learned for encoder in each.encoders]
     if not encoders:
         raise DataError("No field is left to learn from.", do="Give at least one field the role feature, user or item.")
-    notes = tuple(Finding("note", rule.note, (rule.field,)) for rule in labels if rule.note)
     return Encoders(
-        columns=tuple(columns),
+        columns=columns,
         categorical=tuple(each for each in encoders if not isinstance(each, NumberEncoder)),
         numerical=tuple(each for each in encoders if isinstance(each, NumberEncoder)),
         labels=labels,
-        weight=_fit_weight(table, columns, schema),
-        findings=(*notes, *(finding for _, finding in found if finding is not None)),
+        weight=weight,
+        findings=(*notes, *(finding for each in learned for finding in each.findings)),
     )
 
 
-def _mask(rows: int, chosen: Int64Array) -> pa.Array:
-    mask = np.zeros(rows, dtype=bool)
-    mask[chosen] = True
-    return pa.array(mask)
+@dataclass(slots=True)
+class _Masks:
+    """Which rows are kept, and which of those train, block by block in order."""
+
+    train: BoolArray
+    kept: BoolArray | None
+    _position: int = 0
+
+    def of(self, block: Block) -> tuple[Block, BoolArray]:
+        """Return the kept rows of the next block, and which of them train."""
+        if self.kept is not None:
+            block = block.only(self.kept[block.start : block.start + block.rows])
+        train = self.train[self._position : self._position + block.rows]
+        self._position += block.rows
+        return block, train
 
 
-def _fit_labels(
-    table: pa.Table, columns: Sequence[ColumnRef], schema: FieldSchema, train: pa.Array
-) -> tuple[LabelRule, ...]:
-    rules = []
-    for each in label_fields(schema):
-        column = column_at(table, columns, each.column)
-        rules.append(rule := label_rule(column, each))
-        values = rule.read(column.filter(train))
-        if len(np.unique(values)) < 2:
-            shown = rule.positive if values.any() else rule.negative
+class _Targets:
+    """The labels and the weight of a schema."""
+
+    def __init__(self, schema: FieldSchema) -> None:
+        self._labels = {field: LabelCounts() for field in label_fields(schema)}
+        found = schema.with_role(FieldRole.WEIGHT)
+        if len(found) > 1:
             raise DataError(
-                f"The label {each.name} is {shown} in every training row.",
-                why="Where nothing differs there is nothing to learn.",
-                do="Use more rows, or split in another way.",
+                f"{len(found)} fields have the role weight: {', '.join(each.name for each in found)}.",
+                do="Keep the role for one of them.",
             )
-    return tuple(rules)
+        self.weight = WeightRule(found[0].name, found[0].column) if found else None
+        self._weights = WeightCheck(found[0].name) if found else None
+
+    @property
+    def sources(self) -> tuple[ColumnRef, ...]:
+        """Return the columns they are read from."""
+        weight = (self.weight.column,) if self.weight else ()
+        return (*(field.column for field in self._labels), *weight)
+
+    def add(self, block: Block, train: BoolArray) -> None:
+        """Look at some rows."""
+        for field, counts in self._labels.items():
+            counts.add(block.column(field.column), train)
+        if self.weight is not None and self._weights is not None:
+            self._weights.add(block.column(self.weight.column))
+
+    def rules(self) -> tuple[tuple[LabelRule, ...], tuple[Finding, ...]]:
+        """Return how labels are read, and notes. DataError where they cannot be learned from."""
+        rules = []
+        for field, counts in self._labels.items():
+            rules.append(rule := counts.rule(field))
+            counts.check_training(rule)
+        if self._weights is not None:
+            self._weights.finish()
+        return tuple(rules), tuple(Finding("note", rule.note, (rule.field,)) for rule in rules if rule.note)
 
 
-def _fit_weight(table: pa.Table, columns: Sequence[ColumnRef], schema: FieldSchema) -> WeightRule | None:
-    found = schema.with_role(FieldRole.WEIGHT)
-    if len(found) > 1:
-        raise DataError(
-            f"{len(found)} fields have the role weight: {', '.join(each.name for each in found)}.",
-            do="Keep the role for one of them.",
-        )
-    if not found:
-        return None
-    read_weights(column_at(table, columns, found[0].column), found[0].name)
-    return WeightRule(found[0].name, found[0].column)
+def _learn_targets(targets: _Targets, rows: Rows, masks: _Masks, check: Callable[[], None]) -> None:
+    for block in rows.blocks(targets.sources):
+        check()
+        targets.add(*masks.of(block))
 
 
-def _fit_field(column: Column, each: Field, minimum_count: int) -> tuple[FieldEncoder | None, Finding | None]:
-    if column.null_count == len(column):
-        return None, _dropped(each, "it has no value in any training row")
-    if each.kind is FieldKind.CATEGORICAL:
-        check_categorical(column, each.name)
-        vocabulary = fit_vocabulary(column, minimum_count=minimum_count)
-        return CategoryEncoder(each.name, each.column, each.role, vocabulary), None
-    if each.kind is FieldKind.NUMERICAL:
-        return _fit_number(column, each)
-    raise DataError(
-        f"Models cannot read the field {each.name} as {each.kind} yet.",
-        do="Set its role to ignore, or its kind to categorical or numerical.",
-        column=each.column,
-    )
+def _learn(learners: Sequence[Learner], rows: Rows, masks: _Masks, check: Callable[[], None]) -> None:
+    """Show every training row to some learners."""
+    sources = tuple(dict.fromkeys(ref for each in learners for ref in each.sources))
+    for block in rows.blocks(sources):
+        check()
+        kept, train = masks.of(block)
+        if not train.any():
+            continue
+        inputs = Inputs(kept.only(train))
+        for each in learners:
+            each.add(inputs)
 
 
-def _fit_number(column: Column, each: Field) -> tuple[FieldEncoder | None, Finding | None]:
-    values = numbers(column)
-    present = values[~np.isnan(values)]
-    finding = _unreadable(column, each, len(present))
-    if not len(present):
-        return None, _dropped(each, "it has no finite number in any training row")
-    if each.bins > 0:
-        whole = bool((present == np.floor(present)).all() and np.abs(present).max() < 2**53)
-        return BinEncoder(each.name, each.column, each.role, _edges(present, each.bins, whole=whole), whole), finding
-    mean, scale = _moments(present)
-    return NumberEncoder(each.name, each.column, each.role, mean, scale), finding
+def _shared_out(learners: Sequence[Learner], groups: int) -> list[list[Learner]]:
+    """Return learners in at most `groups` groups of about the same effort."""
+    shared: list[list[Learner]] = [[] for _ in range(max(groups, 1))]
+    for each in sorted(learners, key=lambda each: -each.effort):
+        min(shared, key=lambda group: sum(other.effort for other in group)).append(each)
+    return [group for group in shared if group]
 
 
-def _moments(values: Float64Array) -> tuple[float, float]:
-    """Return mean and standard deviation without overflow; the scale of a constant is 1."""
-    size = float(np.abs(values).max()) or 1.0
-    scaled = values / size
-    mean, deviation = float(scaled.mean()), float(scaled.std())
-    constant = deviation <= 1e-12 * max(1.0, abs(mean)) or deviation * size == 0
-    return mean * size, 1.0 if constant else deviation * size
+def _all_of(work: Sequence[Callable[[], None]], threads: int) -> None:
+    """Call everything, side by side where there are several threads; the first error is raised once all have ended."""
+    if threads <= 1:
+        for each in work:
+            each()
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        futures = [pool.submit(each) for each in work]
+    for future in futures:
+        future.result()
 
 
-def _edges(values: Float64Array, bins: int, *, whole: bool) -> tuple[float, ...]:
-    """Return at most bins - 1 different inner quantiles between which no bin is empty."""
-    inner = np.unique(np.quantile(values, np.arange(1, bins) / bins, method="higher" if whole else "linear"))
-    counts = np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
-    return tuple(float(edge) for edge in inner[counts[:-1] > 0])
+# --- encoding ---------------------------------------------------------------------------------------------------------
 
 
-def _unreadable(column: Column, each: Field, present: int) -> Finding | None:
-    strange = not_numbers(column)
-    if not len(strange):
-        return None
-    example = str(strange[0].as_py())[:40]
-    unread = len(column) - column.null_count - present
-    if unread > present:
-        raise DataError(
-            f"{each.name} is set to numerical, but most of its values are text such as '{example}'.",
-            do="Set its kind to categorical.",
-            column=each.column,
-        )
-    return Finding("warn", f"{unread:,} values of {each.name}, such as '{example}', are read as missing.", (each.name,))
+@dataclass(frozen=True, slots=True, eq=False)
+class _Encoded:
+    """The arrays of one block."""
+
+    rows: int
+    end: int
+    ids: Int32Array
+    values: Float32Array
+    labels: Labels
+    weights: Float32Array | None
+    row_keys: NDArray[np.int64]
 
 
-def _dropped(each: Field, why: str) -> Finding:
-    return Finding("warn", f"{each.name} is left out: {why}.", (each.name,))
+class _BlockEncoder:
+    """Encodes block after block; what can be worked out once is."""
+
+    def __init__(self, encoders: Encoders, kept: BoolArray | None) -> None:
+        self._encoders = encoders
+        self._kept = kept
+        self._readers = [encoder.reader() for encoder in encoders.categorical]
+        self._offsets = encoders.schema.offsets.astype(np.int32)
+
+    @property
+    def sources(self) -> tuple[ColumnRef, ...]:
+        """Return the columns it reads."""
+        weight = (self._encoders.weight.column,) if self._encoders.weight else ()
+        return (*self._encoders.sources, *(rule.column for rule in self._encoders.labels), *weight)
+
+    def encode(self, block: Block) -> _Encoded:
+        """Return the arrays of the kept rows of a block."""
+        end = block.start + block.rows
+        keys = np.arange(block.start, end, dtype=np.int64)
+        if self._kept is not None:
+            mask = self._kept[block.start : end]
+            block, keys = block.only(mask), keys[mask]
+        ids, values = self.features(Inputs(block))
+        labels = {rule.name: rule.read(block.column(rule.column)) for rule in self._encoders.labels}
+        weight = self._encoders.weight
+        weights = None if weight is None else WeightCheck(weight.name).add(block.column(weight.column))
+        return _Encoded(block.rows, end, ids, values, labels, weights, keys)
+
+    def features(self, inputs: Inputs) -> tuple[Int32Array, Float32Array]:
+        """Return ids int32 (N, C) and values float32 (N, M)."""
+        ids = np.empty((inputs.rows, len(self._readers)), np.int32)
+        values = np.empty((inputs.rows, len(self._encoders.numerical)), np.float32)
+        for place, (read, offset) in enumerate(zip(self._readers, self._offsets, strict=True)):
+            ids[:, place] = read(inputs) + offset
+        for place, number in enumerate(self._encoders.numerical):
+            values[:, place] = number.read(inputs)
+        return ids, values
 
 
 def encode(
-    table: pa.Table,
+    rows: Rows,
     encoders: Encoders,
     folder: Path,
     *,
+    kept: BoolArray | None = None,
     labels: bool = True,
+    repair: Callable[[Labels], Labels] = lambda labels: labels,
+    threads: int = 1,
     progress: Callable[[float], None] = lambda _: None,
 ) -> EncodedDataset:
-    """Write the rows of `table` as arrays under `folder` and return them memory-mapped, read-only.
+    """Write rows as arrays under `folder` and return them memory-mapped, read-only.
 
-    ids.npy, values.npy, label-<name>.npy, weights.npy and schema.json appear together or not at all; a folder that is
-    there already is replaced. Without `labels` neither labels nor weights are read: for rows to be scored.
-    DataError for labels outside the rule; StorageError when the disk is full.
+    Rows that `kept` (N,) leaves out have no place in the arrays; `row_keys` are the numbers of the others. `repair`
+    may put labels right, block by block in order. Without `labels` neither labels nor weights are read: for rows to be
+    scored. ids.npy, values.npy, label-<name>.npy, weights.npy, row_keys.npy and schema.json appear together or not at
+    all; a folder that is there already is replaced. `progress` may raise. DataError for labels outside the rule;
+    StorageError when the disk is full.
     """
     used = encoders if labels else replace(encoders, labels=(), weight=None)
+    block_encoder = _BlockEncoder(used, kept)
+    count = rows.count if kept is None else int(kept.sum())
     with replacing(folder) as temporary:
         (temporary / "schema.json").write_text(json.dumps(to_plain(used.schema)), encoding="utf-8")
-        _write_features(table, used, temporary, progress)
-        for rule in used.labels:
-            np.save(temporary / f"label-{rule.name}.npy", rule.read(column_at(table, used.columns, rule.column)))
-        if used.weight is not None:
-            column = column_at(table, used.columns, used.weight.column)
-            np.save(temporary / "weights.npy", read_weights(column, used.weight.name))
+        with _Arrays(temporary, used, count) as arrays:
+            for done in _ahead(block_encoder.encode, rows.blocks(block_encoder.sources), threads):
+                arrays.write(done, repair(done.labels) if done.labels else {})
+                progress(done.end / rows.count)
     return open_encoded(folder)
+
+
+class _Arrays:
+    """The array files of one folder while they are written."""
+
+    def __init__(self, folder: Path, encoders: Encoders, rows: int) -> None:
+        self._open = ExitStack()
+        self._folder = folder
+        self._rows = rows
+        self._ids = self._file("ids", np.int32, len(encoders.categorical))
+        self._values = self._file("values", np.float32, len(encoders.numerical))
+        self._labels = {rule.name: self._file(f"label-{rule.name}", np.float32) for rule in encoders.labels}
+        self._weights = None if encoders.weight is None else self._file("weights", np.float32)
+        self._keys = self._file("row_keys", np.int64)
+
+    def _file(self, name: str, kind: type, *width: int) -> ArrayWriter:
+        return self._open.enter_context(ArrayWriter(self._folder / f"{name}.npy", (self._rows, *width), kind))
+
+    def write(self, part: _Encoded, labels: Labels) -> None:
+        """Append the rows of one block."""
+        self._ids.write(part.ids)
+        self._values.write(part.values)
+        for name, array in labels.items():
+            self._labels[name].write(array)
+        if self._weights is not None and part.weights is not None:
+            self._weights.write(part.weights)
+        self._keys.write(part.row_keys)
+
+    def __enter__(self) -> _Arrays:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._open.__exit__(*error)  # type: ignore[arg-type]
+
+
+def _ahead(work: Callable[[Block], _Encoded], blocks: Iterable[Block], threads: int) -> Iterator[_Encoded]:
+    """Yield what `work` makes of each block, in order, while the next ones are worked on."""
+    if threads <= 1:
+        yield from map(work, blocks)
+        return
+    waiting: deque[Future[_Encoded]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for block in blocks:
+            waiting.append(pool.submit(work, block))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def open_encoded(folder: Path) -> EncodedDataset:
@@ -198,7 +339,7 @@ def open_encoded(folder: Path) -> EncodedDataset:
             values=arrays["values"],
             labels={name: arrays[f"label-{name}"] for name in schema.labels},
             weights=arrays.get("weights"),
-            row_keys=np.arange(len(arrays["ids"]), dtype=np.int64),
+            row_keys=arrays["row_keys"] if "row_keys" in arrays else np.arange(len(arrays["ids"]), dtype=np.int64),
         )
     except (OSError, KeyError, ValueError) as error:
         raise DataError(
@@ -208,33 +349,7 @@ def open_encoded(folder: Path) -> EncodedDataset:
 
 def encode_rows(table: pa.Table, encoders: Encoders) -> EncodedDataset:
     """Return the features of a few rows in memory, without labels."""
-    ids, values = _features(table, encoders)
+    rows = table_rows(table, encoders.columns)
+    maker = _BlockEncoder(replace(encoders, labels=(), weight=None), None)
+    ids, values = maker.features(Inputs(Block(0, table, rows.columns)))
     return EncodedDataset(schema=encoders.schema, ids=ids, values=values)
-
-
-def _write_features(table: pa.Table, encoders: Encoders, folder: Path, progress: Callable[[float], None]) -> None:
-    rows = table.num_rows
-    with (
-        ArrayWriter(folder / "ids.npy", (rows, len(encoders.categorical)), np.int32) as ids,
-        ArrayWriter(folder / "values.npy", (rows, len(encoders.numerical)), np.float32) as values,
-    ):
-        for start, part in _chunks(table):
-            part_ids, part_values = _features(part, encoders)
-            ids.write(part_ids)
-            values.write(part_values)
-            progress((start + part.num_rows) / rows)
-
-
-def _chunks(table: pa.Table) -> Iterator[tuple[int, pa.Table]]:
-    for start in range(0, table.num_rows, CHUNK_ROWS):
-        yield start, table.slice(start, CHUNK_ROWS)
-
-
-def _features(table: pa.Table, encoders: Encoders) -> tuple[Int32Array, Float32Array]:
-    ids = np.empty((table.num_rows, len(encoders.categorical)), np.int32)
-    values = np.empty((table.num_rows, len(encoders.numerical)), np.float32)
-    for place, (encoder, offset) in enumerate(zip(encoders.categorical, encoders.schema.offsets, strict=True)):
-        ids[:, place] = encoder.local_ids(column_at(table, encoders.columns, encoder.column)) + np.int32(offset)
-    for place, number in enumerate(encoders.numerical):
-        values[:, place] = number.values(column_at(table, encoders.columns, number.column))
-    return ids, values

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from crosslens import DataError, Field, FieldRole, FieldSchema
 from crosslens.data import Float32Array
 from crosslens.relational import ColumnRef
 
 from .columns import Column, column_at, keys, numbers, plain
+from .counting import ValueCounter
 from .vocabulary import truth_of, value_text
 
 LABEL_ROLES = (FieldRole.CLICK, FieldRole.CONVERSION)
@@ -36,7 +37,8 @@ class LabelRule:
     def read(self, column: Column) -> Float32Array:
         """Return 1 and 0 for every row, (N,). DataError for missing and for other values."""
         column = plain(column)
-        _refuse_missing(column, self.field)
+        if missing := _missing(column):
+            raise _gaps(missing, len(column), self.field)
         positions, values = keys(column)
         texts = [_as_text(value) for value in values]
         strange = [text for text in texts if self._meaning(text) is None]
@@ -72,15 +74,52 @@ def label_fields(schema: FieldSchema) -> tuple[Field, ...]:
 
 def label_rule(column: Column, field: Field) -> LabelRule:
     """Return how the label `field` is read from `column`. DataError says why it cannot be a label."""
-    column = plain(column)
-    _refuse_missing(column, field.name)
-    counts = _counts(column)
-    if len(counts) != 2:
-        raise _not_two(field, counts)
-    positive, negative, note = _order(counts, field)
-    return LabelRule(
-        name=field.role.value, field=field.name, column=field.column, positive=positive, negative=negative, note=note
-    )
+    counts = LabelCounts()
+    counts.add(plain(column))
+    return counts.rule(field)
+
+
+class LabelCounts:
+    """What the values of a label column are, counted block by block."""
+
+    def __init__(self) -> None:
+        self._values = ValueCounter()
+        self._train = ValueCounter()
+        self._missing = self._rows = 0
+
+    def add(self, column: Column, train: NDArray[np.bool_] | None = None) -> None:
+        """Count some rows (N,), of which `train` (N,) are those to learn from: all of them by default."""
+        self._missing += _missing(column)
+        self._rows += len(column)
+        self._values.add(column)
+        self._train.add(column if train is None or train.all() else column.filter(pa.array(train)))
+
+    def rule(self, field: Field) -> LabelRule:
+        """Return how the label is read. DataError says why it cannot be a label."""
+        if self._missing:
+            raise _gaps(self._missing, self._rows, field.name)
+        counts = _by_frequency(self._values.table())
+        if len(counts) != 2:
+            raise _not_two(field, counts)
+        positive, negative, note = _order(counts, field)
+        return LabelRule(
+            name=field.role.value,
+            field=field.name,
+            column=field.column,
+            positive=positive,
+            negative=negative,
+            note=note,
+        )
+
+    def check_training(self, rule: LabelRule) -> None:
+        """Raise DataError if the training rows are all of one class."""
+        found = _by_frequency(self._train.table())
+        if len(found) < 2:
+            raise DataError(
+                f"The label {rule.field} is {next(iter(found), 'nothing')} in every training row.",
+                why="Where nothing differs there is nothing to learn.",
+                do="Use more rows, or split in another way.",
+            )
 
 
 def read_labels(table: pa.Table, columns: Sequence[ColumnRef], schema: FieldSchema) -> dict[str, Float32Array]:
@@ -98,38 +137,58 @@ def read_labels(table: pa.Table, columns: Sequence[ColumnRef], schema: FieldSche
 
 def read_weights(column: Column, name: str) -> Float32Array:
     """Return weights (N,). DataError unless every one is a finite number of at least 0 and some are above 0."""
-    values = numbers(plain(column))
-    bad = int((~(values >= 0)).sum())
-    if bad or not (values > 0).any():
-        raise DataError(
-            f"The weight {name} is missing, negative or not a number in {bad:,} rows."
-            if bad
-            else f"The weight {name} is 0 in every row.",
-            why="A weight says how much a row counts, so it must be 0 or more.",
-            do="Correct the column, or set its role to ignore.",
-        )
-    return values.astype(np.float32)
+    check = WeightCheck(name)
+    values = check.add(column)
+    check.finish()
+    return values
 
 
-def _refuse_missing(column: Column, name: str) -> None:
-    missing = column.null_count
+class WeightCheck:
+    """Reads the weights of a column block by block and says at the end what is wrong with them."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._bad = 0
+        self._heavy = False
+
+    def add(self, column: Column) -> Float32Array:
+        """Return the weights of some rows, float32 (N,)."""
+        values = numbers(plain(column))
+        self._bad += int((~(values >= 0)).sum())
+        self._heavy = self._heavy or bool((values > 0).any())
+        return values.astype(np.float32)
+
+    def finish(self) -> None:
+        """Raise DataError unless every weight was a finite number of at least 0 and some were above 0."""
+        if self._bad or not self._heavy:
+            raise DataError(
+                f"The weight {self._name} is missing, negative or not a number in {self._bad:,} rows."
+                if self._bad
+                else f"The weight {self._name} is 0 in every row.",
+                why="A weight says how much a row counts, so it must be 0 or more.",
+                do="Correct the column, or set its role to ignore.",
+            )
+
+
+def _missing(column: Column) -> int:
     if pa.types.is_floating(column.type):
-        missing = int(np.isnan(numbers(column)).sum())
-    if missing:
-        raise DataError(
-            f"The label {name} is missing in {missing:,} of {len(column):,} rows.",
-            why="A row without a label cannot be learned from.",
-            do=f"Add a filter '{name} is not null', or choose another label.",
-            rows=missing,
-        )
+        return int(np.isnan(numbers(column)).sum())
+    return int(column.null_count)
 
 
-def _counts(column: Column) -> dict[str, int]:
+def _gaps(missing: int, rows: int, name: str) -> DataError:
+    return DataError(
+        f"The label {name} is missing in {missing:,} of {rows:,} rows.",
+        why="A row without a label cannot be learned from.",
+        do=f"Add a filter '{name} is not null', or choose another label.",
+        rows=missing,
+    )
+
+
+def _by_frequency(counted: pa.Table) -> dict[str, int]:
     """Return how often each value occurs, most frequent first."""
-    counted = pc.value_counts(column)
-    pairs = zip(counted.field("values").to_pylist(), counted.field("counts").to_pylist(), strict=True)
     found: dict[str, int] = {}
-    for value, count in pairs:
+    for value, count in zip(counted["value"].to_pylist(), counted["count"].to_pylist(), strict=True):
         found[_as_text(value)] = found.get(_as_text(value), 0) + count
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 

@@ -1,8 +1,10 @@
-"""Parting rows into training, validation and test: by time, by user, or at random."""
+"""Parting rows into training, validation and test: by time, by user, or at random.
+
+One byte per row is kept; a split by time needs eight more, and a random one four, while it is made.
+"""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -14,29 +16,53 @@ from numpy.typing import NDArray
 from crosslens import DataError
 from crosslens.data import Float64Array, Int64Array
 
-from .columns import keys, plain, times
+from .columns import Column, ColumnStream, as_text, stream_times
+from .hashing import hash64
+from .ranks import Numbers, count_below, last_below, next_above, value_at
 from .recipe import SplitMethod, SplitSpec
 
 MINIMUM_ROWS = 10
+_CHUNK = 1 << 18
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Row numbers of the three parts, each int64 and ascending; together every row exactly once."""
+    """The part of every row, uint8 (N,): 0 training, 1 validation, 2 test."""
 
-    train: Int64Array
-    validation: Int64Array
-    test: Int64Array
+    parts: NDArray[np.uint8]
+
+    @property
+    def train(self) -> Int64Array:
+        """Return the row numbers of the training part, ascending."""
+        return self._rows(_TRAIN)
+
+    @property
+    def validation(self) -> Int64Array:
+        """Return the row numbers of the validation part, ascending."""
+        return self._rows(_VALIDATE)
+
+    @property
+    def test(self) -> Int64Array:
+        """Return the row numbers of the test part, ascending."""
+        return self._rows(_TEST)
+
+    @property
+    def is_training(self) -> NDArray[np.bool_]:
+        """Return which rows train, bool (N,)."""
+        return np.asarray(self.parts == _TRAIN)
+
+    def _rows(self, part: int) -> Int64Array:
+        return np.flatnonzero(self.parts == part).astype(np.int64, copy=False)
 
 
 def split_rows(
-    rows: int, spec: SplitSpec, *, times: pa.ChunkedArray | None = None, users: pa.ChunkedArray | None = None
+    rows: int, spec: SplitSpec, *, times: ColumnStream | None = None, users: ColumnStream | None = None
 ) -> Split:
     """Part `rows` rows as `spec` says.
 
-    TIME needs `times` (N,): the latest rows are the test part, the ones before validate; rows of one time are never
-    parted. USER needs `users` (N,): a user's rows stay together, chosen by a seeded hash of the value, so the part of
-    a user depends neither on the order of rows nor on other users; each row without a user stands for itself.
+    TIME needs `times`: the latest rows are the test part, the ones before validate; rows of one time are never
+    parted. USER needs `users`: a user's rows stay together, chosen by a seeded hash of the value's text, so the part
+    of a user depends neither on the order of rows nor on other users; each row without a user stands for itself.
     DataError when the rows cannot be parted so that every part has some.
     """
     _check_shares(spec)
@@ -47,15 +73,12 @@ def split_rows(
             do="Remove filters, or choose another table.",
             rows=rows,
         )
-    parts = _METHODS[spec.method](rows, spec, times, users)
-    return _checked(
-        Split(*(np.flatnonzero(parts == part).astype(np.int64) for part in (_TRAIN, _VALIDATE, _TEST))), spec
-    )
+    return _checked(Split(_METHODS[spec.method](rows, spec, times, users)), spec)
 
 
 _TRAIN, _VALIDATE, _TEST = 0, 1, 2
-_Parts: TypeAlias = NDArray[np.int8]
-_Column: TypeAlias = pa.ChunkedArray | None
+_Parts: TypeAlias = NDArray[np.uint8]
+_Stream: TypeAlias = ColumnStream | None
 
 
 def _check_shares(spec: SplitSpec) -> None:
@@ -69,8 +92,9 @@ def _check_shares(spec: SplitSpec) -> None:
 
 
 def _checked(split: Split, spec: SplitSpec) -> Split:
-    for name, part in (("training", split.train), ("validation", split.validation), ("test", split.test)):
-        if not len(part):
+    counts = np.bincount(split.parts, minlength=3)
+    for name, part in (("training", _TRAIN), ("validation", _VALIDATE), ("test", _TEST)):
+        if not counts[part]:
             raise DataError(
                 f"The split by {spec.method} leaves no {name} rows.",
                 do="Use more rows, other shares, or another kind of split.",
@@ -78,10 +102,10 @@ def _checked(split: Split, spec: SplitSpec) -> Split:
     return split
 
 
-def _by_time(rows: int, spec: SplitSpec, column: _Column, _users: _Column) -> _Parts:
-    if column is None:
+def _by_time(rows: int, spec: SplitSpec, stream: _Stream, _users: _Stream) -> _Parts:
+    if stream is None:
         raise _absent("time", "a time column")
-    values = times(plain(column))
+    values = stream_times(stream, rows)
     starts = _cuts(values, (1 - spec.test - spec.validation, 1 - spec.test))
     if starts is None:
         raise DataError(
@@ -89,46 +113,68 @@ def _by_time(rows: int, spec: SplitSpec, column: _Column, _users: _Column) -> _P
             why="Rows of one time stay together, and training, validation and test each need a time of their own.",
             do="Choose another time column, or split by user or at random.",
         )
-    return np.searchsorted(np.array(starts), values, side="right").astype(np.int8)
+    parts = np.zeros(len(values), np.uint8)
+    for start in range(0, len(values), _CHUNK):
+        some = values[start : start + _CHUNK]
+        parts[start : start + _CHUNK] = (some >= starts[0]).astype(np.uint8) + (some >= starts[1])
+    return parts
 
 
-def _cuts(values: Int64Array | Float64Array, shares: tuple[float, float]) -> tuple[float, float] | None:
+def _cuts(values: Numbers, shares: tuple[float, float]) -> tuple[float, float] | None:
     """Return the times at which validation and test start, as near to the wanted shares as whole times allow."""
-    distinct, counts = np.unique(values, return_counts=True)
-    if len(distinct) < 3:
+    first = values.min().item()
+    second = next_above(values, first)
+    third = None if second is None else next_above(values, second)
+    if second is None or third is None:
         return None
-    before = np.cumsum(counts)[:-1] / len(values)  # share of rows before distinct[i + 1]
-    test = 1 + int(np.argmin(np.abs(before[1:] - shares[1])))
-    validate = int(np.argmin(np.abs(before[:test] - shares[0])))
-    return distinct[validate + 1], distinct[test + 1]
+    test = _nearest(values, shares[1], lowest=third, highest=values.max().item())
+    before = last_below(values, test)
+    assert before is not None, "the test starts at the third time or later"
+    return _nearest(values, shares[0], lowest=second, highest=before), test
 
 
-def _by_user(rows: int, spec: SplitSpec, _times: _Column, column: _Column) -> _Parts:
-    if column is None:
+def _nearest(values: Numbers, share: float, *, lowest: float, highest: float) -> float:
+    """Return the time from `lowest` to `highest` before which the share of rows is nearest to `share`."""
+    at = value_at(values, min(int(share * len(values)), len(values) - 1))
+    after = next_above(values, at)
+    candidates = sorted({min(max(time, lowest), highest) for time in (at, after) if time is not None})
+    return min(candidates, key=lambda time: abs(count_below(values, time) / len(values) - share))
+
+
+def _by_user(rows: int, spec: SplitSpec, _times: _Stream, stream: _Stream) -> _Parts:
+    if stream is None:
         raise _absent("user", "a field with the role user")
-    positions, values = keys(plain(column))
-    known = np.array([_draw(str(value), spec.seed) for value in values], dtype=np.float64)
-    draws = np.empty(rows)
-    named = positions >= 0
-    draws[named] = known[positions[named]]
-    draws[~named] = np.random.default_rng(spec.seed).random(int((~named).sum()))
-    return _assign(draws, spec)
+    lonely = np.random.default_rng(spec.seed)
+    parts, start = np.zeros(rows, np.uint8), 0
+    for column in stream():
+        draws = _user_draws(column, spec.seed)
+        missing = np.asarray(column.is_null().to_numpy())
+        draws[missing] = lonely.random(int(missing.sum()))
+        parts[start : start + len(draws)] = _assign(draws, spec)
+        start += len(draws)
+    return parts
 
 
-def _draw(text: str, seed: int) -> float:
-    digest = hashlib.blake2b(text.encode(), digest_size=8, key=str(seed).encode()[:64]).digest()
-    return int.from_bytes(digest, "big") / 2**64
+def _user_draws(column: Column, seed: int) -> Float64Array:
+    """Return a number in 0..1 for every row, float64 (N,), alike for one user and one seed."""
+    salt = hash64(pa.array([f"split {seed}"]))
+    mixed = hash64(pa.array((hash64(as_text(column)) ^ salt).view(np.int64)))
+    return np.asarray(mixed / 2.0**64)
 
 
-def _at_random(rows: int, spec: SplitSpec, _times: _Column, _users: _Column) -> _Parts:
-    ranks = np.random.default_rng(spec.seed).permutation(rows)
-    return _assign((ranks + 0.5) / rows, spec)
+def _at_random(rows: int, spec: SplitSpec, _times: _Stream, _users: _Stream) -> _Parts:
+    ranks = np.arange(rows, dtype=np.int32 if rows < 2**31 else np.int64)
+    np.random.default_rng(spec.seed).shuffle(ranks)
+    parts = np.zeros(rows, np.uint8)
+    for start in range(0, rows, _CHUNK):
+        parts[start : start + _CHUNK] = _assign((ranks[start : start + _CHUNK] + 0.5) / rows, spec)
+    return parts
 
 
 def _assign(draws: Float64Array, spec: SplitSpec) -> _Parts:
     """Give the lowest draws to the test part, the next to validation."""
     return np.where(draws < spec.test, _TEST, np.where(draws < spec.test + spec.validation, _VALIDATE, _TRAIN)).astype(
-        np.int8
+        np.uint8
     )
 
 
@@ -136,7 +182,7 @@ def _absent(method: str, wanted: str) -> DataError:
     return DataError(f"A split by {method} needs {wanted}.", do="Name one, or choose another kind of split.")
 
 
-_METHODS: dict[SplitMethod, Callable[[int, SplitSpec, _Column, _Column], _Parts]] = {
+_METHODS: dict[SplitMethod, Callable[[int, SplitSpec, _Stream, _Stream], _Parts]] = {
     SplitMethod.TIME: _by_time,
     SplitMethod.USER: _by_user,
     SplitMethod.RANDOM: _at_random,

@@ -18,7 +18,9 @@ import pyarrow.compute as pc
 from crosslens import MISSING_ID, RESERVED_IDS, UNKNOWN_ID, DataError
 from crosslens.data import Int32Array
 
-from .columns import Column, as_text, is_text, plain
+from .columns import Column, as_text, distinct, is_text, plain
+from .counting import ValueCounter
+from .hashing import hash64
 
 MISSING_TEXT = "<missing>"
 UNKNOWN_TEXT = "<unknown>"
@@ -66,15 +68,11 @@ class Vocabulary:
 
     def local_ids(self, column: Column) -> Int32Array:
         """Return the local id of every value, int32 (N,). A column of another type is compared by its text."""
-        column = _canonical(plain(column))
-        candidates = self.values
-        if column.type != candidates.type:
-            column, candidates = _comparable(column, candidates)
-        found = pc.index_in(column, value_set=candidates).fill_null(UNKNOWN_ID - RESERVED_IDS)
-        ids = np.array(found.to_numpy(), dtype=np.int32) + np.int32(RESERVED_IDS)
-        if column.null_count:
-            ids[np.asarray(column.is_null().to_numpy())] = MISSING_ID
-        return ids
+        return self.reader()(column)
+
+    def reader(self) -> Callable[[Column], Int32Array]:
+        """Return `local_ids` as a function that reads block after block: what can be is worked out once."""
+        return VocabularyReader(self)
 
     def text(self, local_id: int) -> str:
         """Return how the value of a local id is shown; IndexError if there is no such id."""
@@ -114,16 +112,119 @@ class Vocabulary:
 
 def fit_vocabulary(column: Column, *, minimum_count: int = 2) -> Vocabulary:
     """Return the values that occur at least `minimum_count` times, most frequent first, ties by value."""
-    column = _canonical(plain(column))
-    kind = _value_type(column.type)
-    if pa.types.is_null(column.type):
-        return Vocabulary(type=kind, values=pa.array([], kind.arrow))
-    counts = pc.value_counts(column.drop_null())
-    table = pa.table({"value": counts.field("values"), "count": counts.field("counts")})
+    column = plain(column)
+    counter = value_counter()
+    counter.add(column)
+    return counted_vocabulary(counter, column.type, minimum_count=minimum_count)
+
+
+def value_counter() -> ValueCounter:
+    """Return a counter of values as vocabularies keep them."""
+    return ValueCounter(canonical)
+
+
+def counted_vocabulary(
+    counter: ValueCounter, kind: pa.DataType, *, minimum_count: int = 2, most: int | None = None
+) -> Vocabulary:
+    """Return the vocabulary of a counted column of Arrow type `kind`, cut to the `most` frequent values."""
+    values = value_type(kind)
+    table = counter.table()
+    if not table.num_rows:
+        return Vocabulary(type=values, values=pa.array([], values.arrow))
     table = table.filter(pc.greater_equal(table["count"], minimum_count))
-    table = table.sort_by([("count", "descending"), ("value", "ascending")])
-    values = table["value"].combine_chunks()
-    return Vocabulary(type=kind, values=values if isinstance(values, pa.Array) else pa.concat_arrays(values.chunks))
+    table = table.sort_by([("count", "descending"), ("value", "ascending")]).slice(0, most)
+    found = table["value"].combine_chunks()
+    return Vocabulary(type=values, values=found if isinstance(found, pa.Array) else pa.concat_arrays(found.chunks))
+
+
+class VocabularyReader:
+    """Reads local ids of columns, block after block.
+
+    Whole numbers that lie close together are looked up in an array. Other values are looked up once per block and
+    value: among few by Arrow, among many by their sorted hashes, which are made once.
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._values = vocabulary.values
+        self._type = vocabulary.type
+        self._table, self._lowest = _dense_ids(vocabulary)
+        self._many: _ManyValues | None = None
+
+    def __call__(self, column: Column) -> Int32Array:
+        """Return the local id of every value, int32 (N,)."""
+        column = plain(column)
+        if self._table is not None and pa.types.is_integer(column.type) and column.type != pa.uint64():
+            return self._near(column, self._table)
+        if len(column) < _FEW_ROWS:
+            return self._found(column)
+        places, values = distinct(column)
+        return np.append(self._found(values), np.int32(MISSING_ID))[places]
+
+    def _near(self, column: Column, table: Int32Array) -> Int32Array:
+        missing = column.is_null() if column.null_count else None
+        places = np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy())
+        inside = (places >= self._lowest) & (places < self._lowest + len(table))
+        if inside.all():
+            ids = table[places - self._lowest]
+        else:
+            ids = np.full(len(places), UNKNOWN_ID, np.int32)
+            ids[inside] = table[places[inside] - self._lowest]
+        if missing is not None:
+            ids[np.asarray(missing.to_numpy())] = MISSING_ID
+        return ids
+
+    def _found(self, column: Column) -> Int32Array:
+        column = canonical(column)
+        candidates = self._values
+        if column.type != candidates.type:
+            column, candidates = _comparable(column, candidates)
+        elif len(candidates) > _MANY_VALUES:
+            self._many = self._many or _ManyValues(candidates)
+            return self._many.local_ids(column)
+        found = pc.index_in(column, value_set=candidates).fill_null(UNKNOWN_ID - RESERVED_IDS)
+        ids = np.array(found.to_numpy(), dtype=np.int32) + np.int32(RESERVED_IDS)
+        if column.null_count:
+            ids[np.asarray(column.is_null().to_numpy())] = MISSING_ID
+        return ids
+
+
+_FEW_ROWS = 64
+_MANY_VALUES = 1 << 14
+_DENSE_RANGE = 1 << 20
+
+
+def _dense_ids(vocabulary: Vocabulary) -> tuple[Int32Array | None, int]:
+    """Return local ids by value counted from the lowest one, or None where the values are no near whole numbers."""
+    if vocabulary.type is not ValueType.INTEGER or not len(vocabulary.values):
+        return None, 0
+    values = np.asarray(vocabulary.values.to_numpy())
+    lowest, highest = int(values.min()), int(values.max())
+    if highest - lowest >= _DENSE_RANGE:
+        return None, 0
+    table = np.full(highest - lowest + 1, UNKNOWN_ID, np.int32)
+    table[values - lowest] = np.arange(len(values), dtype=np.int32) + np.int32(RESERVED_IDS)
+    return table, lowest
+
+
+class _ManyValues:
+    """Finds values by sorted 64-bit hashes; what is found is compared, so a collision cannot mistake a value."""
+
+    def __init__(self, values: pa.Array) -> None:
+        hashes = hash64(values)
+        self._values = values
+        self._order = np.argsort(hashes).astype(np.int32)
+        self._hashes = hashes[self._order]
+
+    def local_ids(self, column: Column) -> Int32Array:
+        """Return the local id of every value, int32 (N,)."""
+        hashes = hash64(column)
+        places = np.minimum(np.searchsorted(self._hashes, hashes), len(self._hashes) - 1)
+        order = self._order[places]
+        same = pc.equal(pa.chunked_array([self._values.take(pa.array(order))]), column).fill_null(False)
+        ids = np.where(np.asarray(same.to_numpy()), order + np.int32(RESERVED_IDS), np.int32(UNKNOWN_ID))
+        if column.null_count:
+            ids[np.asarray(column.is_null().to_numpy())] = MISSING_ID
+        return ids.astype(np.int32, copy=False)
 
 
 def value_text(value: Value) -> str:
@@ -135,8 +236,11 @@ def value_text(value: Value) -> str:
     return str(value) if value != "" else EMPTY_TEXT
 
 
-def _canonical(column: Column) -> Column:
-    """Return the column in one of the four Arrow types of a vocabulary; numbers that are not finite become NULL."""
+def canonical(column: Column) -> Column:
+    """Return the column in one of the four Arrow types of a vocabulary; numbers that are not finite become NULL.
+
+    Times become ISO text without a fraction of zero.
+    """
     kind = column.type
     if pa.types.is_null(kind) or pa.types.is_boolean(kind):
         return column
@@ -145,13 +249,16 @@ def _canonical(column: Column) -> Column:
     if pa.types.is_floating(kind):
         column = column.cast(pa.float64())
         return pc.if_else(pc.is_finite(column), column, pa.scalar(None, pa.float64()))
+    if pa.types.is_timestamp(kind):
+        return pc.replace_substring_regex(as_text(column), r"[.]0+(Z?)$", r"\1")
     return as_text(column)
 
 
-def _value_type(kind: pa.DataType) -> ValueType:
+def value_type(kind: pa.DataType) -> ValueType:
+    """Return how values of an Arrow type are kept."""
     if pa.types.is_boolean(kind):
         return ValueType.BOOLEAN
-    if pa.types.is_integer(kind):
+    if pa.types.is_integer(kind) and kind != pa.uint64():
         return ValueType.INTEGER
     return ValueType.NUMBER if pa.types.is_floating(kind) else ValueType.TEXT
 

@@ -12,6 +12,7 @@ from crosslens.explanations import Contributions
 from crosslens.models import ExplainContext, FittedModel, ModelSpec, Predictions
 
 from ..commands import Phase
+from ..encoders import made_values
 from ..evidence import prove_interactions
 from ..faithfulness import measure_faithfulness
 from ..metrics import evaluate
@@ -70,14 +71,17 @@ def _prediction_table(data: PreparedData, test: EncodedDataset, predictions: Pre
         "label": pa.array(np.asarray(test.target)),
         "probability": pa.array(predictions.probability()),
     }
-    return pa.table(columns | _raw_fields(data))
+    return pa.table(columns | _shown_fields(data, test))
 
 
-def _raw_fields(data: PreparedData) -> dict[str, pa.ChunkedArray]:
-    rows = pa.array(data.split.test)
+def _shown_fields(data: PreparedData, test: EncodedDataset) -> dict[str, pa.ChunkedArray]:
+    """Return the values of every field: as the source has them, or what was made of them (the hour of a time)."""
+    table, rows = data.table, pa.array(test.row_keys)
+    made = {name: made_values(data.encoders, test, name) for name in test.schema.names}
     return {
-        field.name: column_of(data.table, data.snapshot.columns, field.column).take(rows)
+        field.name: column_of(table, data.snapshot.columns, field.column).take(rows) if values is None else values
         for field in data.encoders.fields
+        for values in (made[field.name],)
     }
 
 

@@ -7,18 +7,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow as pa
-
 from crosslens.data import EncodedDataset
 from crosslens.errors import ProjectError
 from crosslens.models import FittedModel
 from crosslens.runs import RunRecord
 
-from ..encoding import Encoders, encode, open_encoded
+from ..encoding import Encoders, open_encoded
 from ..ports import ProjectStore
+from ..recipe_toml import recipe_from_toml
 from ..run_folder import RunFacts, RunFolder
 from ..services import Services
-from .data import read_snapshot
+from .data import encode_again
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,14 +31,15 @@ class OpenRun:
     model: FittedModel
     project: ProjectStore
 
-    def snapshot_table(self) -> pa.Table:
-        """Return the rows the run was trained and tested on, as read from the source."""
-        return read_snapshot(self.facts.snapshot)
-
     def test_data(self) -> EncodedDataset:
         """Return the encoded test rows, in the order of the run's predictions."""
         folder = self.project.data_folder / self.facts.encoded
-        encoded = open_encoded(folder) if folder.exists() else encode(self.snapshot_table(), self.encoders, folder)
+        recipe = recipe_from_toml(self.record.recipe)
+        encoded = (
+            open_encoded(folder)
+            if folder.exists()
+            else encode_again(self.facts.snapshot, recipe, self.encoders, folder)
+        )
         return encoded.take(self.folder.test_rows())
 
 

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from crosslens.errors import StorageError
 from crosslens.relational import ColumnRef, JoinKind, QuerySpec, Snapshot
-from crosslens.schema import FieldRole
+from crosslens.schema import FieldRole, TimePart
 
 from ..commands import Phase, Score, Scored
 from ..encoding import encode
@@ -22,6 +22,7 @@ from ..ports import RowSource
 from ..recipe import Recipe
 from ..recipe_toml import recipe_from_toml
 from ..services import JobControl, Services
+from ..snapshots import snapshot_rows
 from .data import read_snapshot
 from .runs import OpenRun, opened_run
 
@@ -69,7 +70,10 @@ def scoring_query(recipe: Recipe, source: RowSource) -> QuerySpec:
     """Return the recipe's query without labels, and without the joins only labels need: new rows have none yet."""
     base = recipe.query.base
     key = tuple(ColumnRef(base.name, name) for name in source.table(base).primary_key)
-    features = tuple(field.column for field in recipe.fields if field.role.is_feature)
+    used = [field for field in recipe.fields if field.role.is_feature]
+    # the age of a time is counted from the time of the row
+    times = (recipe.query.time,) if recipe.query.time and any(TimePart.AGE in field.parts for field in used) else ()
+    features = (*(field.column for field in used), *times)
     wanted = {ref.source for ref in features}
     joins = tuple(
         join for join in recipe.query.joins if join.kind is JoinKind.LOOKUP or _needed(join.name, recipe, wanted)
@@ -84,7 +88,8 @@ def _needed(name: str, recipe: Recipe, wanted: set[str]) -> bool:
 
 def _predict(run: OpenRun, table: pa.Table, snapshot: Snapshot, folder: Path, control: JobControl) -> pa.Table:
     control.say(Phase.ENCODING, f"Encoding {table.num_rows:,} rows")
-    data = encode(table, replace(run.encoders, columns=snapshot.columns), folder / "encoded", labels=False)
+    encoders = replace(run.encoders, columns=snapshot.columns)
+    data = encode(snapshot_rows(snapshot), encoders, folder / "encoded", labels=False)
     parts = []
     for start in range(0, len(data), _ROWS_AT_ONCE):
         control.check()

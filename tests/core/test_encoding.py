@@ -15,7 +15,9 @@ from hypothesis import strategies as st
 from core.encoded_files import ArrayWriter
 from core.encoders import BinEncoder, Encoders, NumberEncoder, bin_text
 from core.encoding import encode, encode_rows, fit_encoders, open_encoded
+from core.snapshots import table_rows
 from crosslens import DataError, Field, FieldKind, FieldRole, FieldSchema, StorageError
+from crosslens.data import EncodedDataset
 
 from .snapshots import fields, ref, snapshot
 
@@ -32,19 +34,29 @@ def shop(**changes: Any) -> tuple[pa.Table, tuple[Any, ...]]:
 
 def fit(rows: Any = ALL, *, meaning: dict[str, str] = MEANING, **changes: Any) -> Encoders:
     table, columns = shop(**changes)
-    return fit_encoders(table, columns, fields(**meaning), np.asarray(rows))
+    return fit_encoders(table_rows(table, columns), fields(**meaning), mask(8, rows))
+
+
+def mask(count: int, rows: Any) -> np.ndarray:
+    found = np.zeros(count, np.bool_)
+    found[np.asarray(rows) if not isinstance(rows, slice) else rows] = True
+    return found
+
+
+def write(table: pa.Table, encoders: Encoders, folder: Path, **options: Any) -> EncodedDataset:
+    return encode(table_rows(table, encoders.columns), encoders, folder, **options)
 
 
 def one(values: Any, kind: FieldKind, *, bins: int = 0) -> Encoders:
     """Return encoders of a single feature x over as many rows as it has values."""
     table, columns = snapshot(x=values, y=[i % 2 for i in range(len(values))])
     schema = FieldSchema((Field(ref("x"), "x", kind, FieldRole.FEATURE, bins), *fields(y="click")))
-    return fit_encoders(table, columns, schema, np.arange(len(values)))
+    return fit_encoders(table_rows(table, columns), schema, mask(len(values), slice(None)))
 
 
 def test_only_training_rows_teach(tmp_path: Path) -> None:
     table, _ = shop()
-    data = encode(table, fit(range(6)), tmp_path / "encoded")
+    data = write(table, fit(range(6)), tmp_path / "encoded")
     assert data.local_ids()[:, 0].tolist() == [2, 3, 2, 3, 2, 0, 1, 1]
     assert data.values[:5, 0].mean() == pytest.approx(0, abs=1e-6)
     assert data.values[:5, 0].std() == pytest.approx(1, abs=1e-6)
@@ -53,7 +65,7 @@ def test_only_training_rows_teach(tmp_path: Path) -> None:
 def test_categorical_fields_come_first_and_ids_are_offset(tmp_path: Path) -> None:
     meaning = {"price": "numerical feature", "colour": "feature", "w": "categorical user", "y": "click"}
     table, _ = shop()
-    data = encode(table, fit(meaning=meaning), tmp_path / "encoded")
+    data = write(table, fit(meaning=meaning), tmp_path / "encoded")
     assert data.schema.names == ("colour", "w", "price")
     assert data.schema.labels == ("click",)
     assert data.ids[0].tolist() == [2, 4 + 2]
@@ -63,7 +75,7 @@ def test_categorical_fields_come_first_and_ids_are_offset(tmp_path: Path) -> Non
 
 def test_missing_numbers_stay_nan_and_infinite_ones_too(tmp_path: Path) -> None:
     table, _ = shop(price=[1.0, float("inf"), None, float("nan"), 2.0, 3.0, 4.0, 5.0])
-    data = encode(table, fit(price=table["c2"]), tmp_path / "encoded")
+    data = write(table, fit(price=table["c2"]), tmp_path / "encoded")
     assert np.isnan(data.values[:, 0]).tolist() == [False, True, True, True, False, False, False, False]
 
 
@@ -97,7 +109,8 @@ def test_unreadable_numbers_are_counted_with_an_example() -> None:
     [
         (["red", "blue", "1", None], FieldKind.NUMERICAL, "x is set to numerical, but .*'red'"),
         ([b"x"] * 4, FieldKind.CATEGORICAL, "cannot be categories"),
-        (["2026-01-01"] * 4, FieldKind.TIMESTAMP, "cannot read the field x as timestamp yet"),
+        (["2026-01-01", "soon", "later", None], FieldKind.TIMESTAMP, "x is set to timestamp, but .*'soon'"),
+        ([True] * 4, FieldKind.MULTI_VALUED, "do not hold several values"),
         (["words"] * 4, FieldKind.TEXT, "cannot read the field x as text yet"),
         ([None] * 4, FieldKind.CATEGORICAL, "No field is left"),
     ],
@@ -163,7 +176,7 @@ def test_two_weights_are_one_too_many() -> None:
 
 def test_arrays_are_mapped_read_only_and_open_again_alike(tmp_path: Path) -> None:
     table, _ = shop()
-    data = encode(table, fit(), tmp_path / "encoded")
+    data = write(table, fit(), tmp_path / "encoded")
     again = open_encoded(tmp_path / "encoded")
     assert isinstance(again.ids, np.memmap)
     assert again.schema == data.schema
@@ -180,10 +193,10 @@ def _arrays(data: Any) -> list[np.ndarray]:
 
 def test_rows_are_encoded_in_parts_alike(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     table, _ = shop()
-    whole = encode(table, fit(), tmp_path / "whole")
-    monkeypatch.setattr("core.encoding.CHUNK_ROWS", 3)
+    whole = write(table, fit(), tmp_path / "whole")
+    monkeypatch.setattr("core.snapshots.BLOCK_ROWS", 3)
     seen: list[float] = []
-    parts = encode(table, fit(), tmp_path / "parts", progress=seen.append)
+    parts = write(table, fit(), tmp_path / "parts", progress=seen.append)
     np.testing.assert_array_equal(whole.ids, parts.ids)
     np.testing.assert_array_equal(whole.values, parts.values)
     assert seen == [3 / 8, 6 / 8, 1]
@@ -192,7 +205,7 @@ def test_rows_are_encoded_in_parts_alike(tmp_path: Path, monkeypatch: pytest.Mon
 def test_rows_to_be_scored_need_no_labels(tmp_path: Path) -> None:
     encoders = fit()
     table, _ = shop(y=[None] * 8, w=[None] * 8)
-    data = encode(table, encoders, tmp_path / "encoded", labels=False)
+    data = write(table, encoders, tmp_path / "encoded", labels=False)
     assert dict(data.labels) == {}
     assert data.weights is None
     assert data.schema.names == encoders.schema.names
@@ -201,23 +214,23 @@ def test_rows_to_be_scored_need_no_labels(tmp_path: Path) -> None:
 
 def test_no_rows_encode_to_no_rows(tmp_path: Path) -> None:
     table, _ = shop()
-    data = encode(table.slice(0, 0), fit(), tmp_path / "encoded", labels=False)
+    data = write(table.slice(0, 0), fit(), tmp_path / "encoded", labels=False)
     assert data.ids.shape == (0, 1)
     assert data.values.shape == (0, 1)
 
 
 def test_fields_of_one_kind_only_encode(tmp_path: Path) -> None:
     table, _ = shop()
-    numbers_only = encode(table, fit(meaning={"price": "numerical feature", "y": "click"}), tmp_path / "a")
+    numbers_only = write(table, fit(meaning={"price": "numerical feature", "y": "click"}), tmp_path / "a")
     assert numbers_only.ids.shape == (8, 0)
-    assert encode(table, fit(meaning={"colour": "feature", "y": "click"}), tmp_path / "b").values.shape == (8, 0)
+    assert write(table, fit(meaning={"colour": "feature", "y": "click"}), tmp_path / "b").values.shape == (8, 0)
 
 
 def test_encoding_again_replaces_the_folder(tmp_path: Path) -> None:
     table, _ = shop()
     (tmp_path / "encoded").mkdir()
     (tmp_path / "encoded" / "stale.npy").write_bytes(b"")
-    encode(table, fit(), tmp_path / "encoded")
+    write(table, fit(), tmp_path / "encoded")
     assert not (tmp_path / "encoded" / "stale.npy").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["encoded"]
 
@@ -229,18 +242,18 @@ def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.M
     table, _ = shop()
     monkeypatch.setattr(ArrayWriter, "write", full)
     with pytest.raises(StorageError, match=r"is full\. Free some space"):
-        encode(table, fit(), tmp_path / "encoded")
+        write(table, fit(), tmp_path / "encoded")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_folder_that_cannot_be_made_is_a_storage_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(StorageError, match="cannot write to"):
-        encode(shop()[0], fit(), tmp_path / "file" / "encoded")
+        write(shop()[0], fit(), tmp_path / "file" / "encoded")
 
 
 def test_an_incomplete_folder_is_refused(tmp_path: Path) -> None:
-    encode(shop()[0], fit(), tmp_path / "encoded")
+    write(shop()[0], fit(), tmp_path / "encoded")
     (tmp_path / "encoded" / "values.npy").unlink()
     with pytest.raises(DataError, match="incomplete"):
         open_encoded(tmp_path / "encoded")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.columns import ColumnStream
 from core.recipe import SplitMethod, SplitSpec
 from core.splits import Split, split_rows
 from crosslens import DataError
@@ -15,8 +16,10 @@ from crosslens import DataError
 TIME, USER, RANDOM = (SplitSpec(method) for method in SplitMethod)
 
 
-def column(values: object) -> pa.ChunkedArray:
-    return pa.chunked_array([pa.array(values)])
+def column(values: object, block: int = 7) -> ColumnStream:
+    """Return a stream of the values in small blocks."""
+    whole = pa.chunked_array([pa.array(values)])
+    return lambda: (whole.slice(start, block) for start in range(0, len(whole), block))
 
 
 def parts(split: Split) -> tuple[np.ndarray, ...]:
@@ -52,6 +55,34 @@ def test_rows_of_one_time_are_never_parted(values: list[int]) -> None:
     split = split_rows(len(times), TIME, times=column(times))
     assert times[split.train].max() < times[split.validation].min()
     assert times[split.validation].max() < times[split.test].min()
+
+
+def sorted_cuts(values: np.ndarray, shares: tuple[float, float]) -> list[int]:
+    """The sizes of the parts by sorting: boundaries between different times, the nearest to each wanted share."""
+    distinct, counts = np.unique(values, return_counts=True)
+    before = np.cumsum(counts)[:-1] / len(values)
+    test = 1 + int(np.argmin(np.abs(before[1:] - shares[1])))
+    validate = int(np.argmin(np.abs(before[:test] - shares[0])))
+    return [int((values < distinct[validate + 1]).sum()), int((values < distinct[test + 1]).sum())]
+
+
+@given(
+    st.one_of(
+        st.lists(st.integers(-(2**63), 2**63 - 1), min_size=12, max_size=60),
+        st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=12, max_size=60),
+        st.lists(st.sampled_from([-1.5, 0.0, 2.0, 7.0]), min_size=12, max_size=60),
+    ),
+    st.sampled_from([(0.1, 0.2), (0.3, 0.3), (0.01, 0.9), (0.49, 0.02)]),
+)
+@settings(max_examples=80, deadline=None)
+def test_the_boundaries_are_those_that_sorting_would_find(values: list[float], sizes: tuple[float, float]) -> None:
+    spec = SplitSpec(SplitMethod.TIME, *sizes)
+    times = np.array(values)
+    if len(np.unique(times)) < 3:
+        return
+    split = split_rows(len(times), spec, times=column(times))
+    train, before_test = sorted_cuts(times, (1 - spec.test - spec.validation, 1 - spec.test))
+    assert [len(split.train), len(split.train) + len(split.validation)] == [train, before_test]
 
 
 def test_a_tie_moves_the_boundary_as_little_as_possible() -> None:

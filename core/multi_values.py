@@ -1,0 +1,74 @@
+"""A frequent value of a multi-valued field as a category of its own: is it among the row's values, yes or no?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from crosslens import MISSING_ID, RESERVED_IDS, UNKNOWN_ID, EncodedField, FieldKind, FieldRole
+from crosslens.data import Float64Array, Int32Array
+from crosslens.relational import ColumnRef
+
+from .columns import Column
+from .inputs import Inputs
+from .lists import lists
+from .vocabulary import MISSING_TEXT, UNKNOWN_TEXT, truth_of
+
+MOST_VALUES = 20
+"""So many values of a field become fields."""
+_NO, _YES = RESERVED_IDS, RESERVED_IDS + 1
+_TEXTS = (MISSING_TEXT, UNKNOWN_TEXT, "no", "yes")
+
+
+@dataclass(frozen=True, slots=True)
+class FlagEncoder:
+    """Whether `value` is among the values of a row. `delimiter` parts them (see `core.lists`)."""
+
+    name: str
+    column: ColumnRef
+    role: FieldRole
+    value: str
+    delimiter: str = ""
+
+    @property
+    def encoded(self) -> EncodedField:
+        """Return the field as models see it."""
+        return EncodedField(self.name, FieldKind.CATEGORICAL, len(_TEXTS), self.role)
+
+    def reader(self) -> Callable[[Inputs], Int32Array]:
+        """Return a function that reads local ids, int32 (N,), of block after block."""
+        return lambda inputs: self._flags(inputs.lists(self.column, self.delimiter))
+
+    def local_ids(self, column: Column) -> Int32Array:
+        """Return local ids, int32 (N,)."""
+        return self._flags(lists(column, self.delimiter))
+
+    def _flags(self, found: pa.ListArray) -> Int32Array:
+        ids = np.full(len(found), _NO, np.int32)
+        matches = np.asarray(pc.equal(found.flatten(), self.value).to_numpy(zero_copy_only=False), np.bool_)
+        ids[np.asarray(pc.list_parent_indices(found).to_numpy())[matches]] = _YES
+        if found.null_count:
+            ids[np.asarray(found.is_null().to_numpy(zero_copy_only=False))] = MISSING_ID
+        return ids
+
+    def text(self, local_id: int) -> str:
+        """Return "yes", "no" or what is shown for the reserved ids; IndexError if there is no such id."""
+        if not 0 <= local_id < len(_TEXTS):
+            raise IndexError(f"local id {local_id} is not below {len(_TEXTS)}")
+        return _TEXTS[local_id]
+
+    def local_id(self, text: str | None) -> int:
+        """Return the local id of yes or no in any of the usual words."""
+        if text is None or text in ("", MISSING_TEXT):
+            return MISSING_ID
+        truth = truth_of(text)
+        return UNKNOWN_ID if truth is None else _YES if truth else _NO
+
+
+def value_counts(found: pa.ListArray) -> Float64Array:
+    """Return how many values each row has, float64 (N,), NaN where the row is missing."""
+    return np.array(found.value_lengths().cast(pa.float64()).fill_null(np.nan).to_numpy(zero_copy_only=False))
