@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any
 
 import sqlalchemy as sa
 
@@ -16,14 +15,15 @@ from crosslens.relational import (
     JoinKind,
     JoinProposal,
     JoinSpec,
-    QuerySpec,
     TableInfo,
     TableRef,
 )
 
-from .compile import Statement, keys_are_unique, named_table, partner_keys
+from .compile import Draw, Rows, Statement, keys_are_unique
 from .engines import Session
-from .plan import Plan, make_plan
+from .naming import free_name, source_name
+from .partners import counts, partners
+from .plan import Plan
 
 MAX_DEPTH = 3
 """How many foreign keys away from the base a proposed table may be."""
@@ -125,64 +125,62 @@ def _reason(table: TableInfo, key: ForeignKey) -> str:
 
 
 def measure_join(
-    session: Session,
-    query: QuerySpec,
-    join: JoinSpec,
-    tables: Tables,
-    *,
-    sample: Callable[[Any], Any] | None = None,
-    row_id: str | None = None,
+    session: Session, plan: Plan, join: JoinSpec, *, draw: Draw | None = None, row_id: str | None = None
 ) -> JoinFacts:
-    """Count the partners of each base row, on the rows `sample` selects by row number (all when None)."""
-    plan = make_plan(replace(query, columns=(), joins=(*query.joins, join)), tables)
-    statement = Statement(plan, plan.needed(plan.outer_keys(join)), row_id=row_id)
-    partners = _add_partners(statement, join)
-    rows = sa.select(sa.func.coalesce(partners, 0).label("partners")).select_from(statement.tables)
+    """Count the partners of each base row by keys alone, on the rows that `draw` takes (all when None).
+
+    `plan` is that of the query with `join`, whose kind and time play no part: the facts are the same for all kinds.
+    """
     # Filters on other joins are left out: those joins play no part here.
-    own = [item for item in query.filters if item.column.source == query.base.name]
+    own = [item for item in plan.query.filters if item.column.source == plan.query.base.name]
+    keys = plan.outer_keys(join)
+    statement = Statement(plan, (*keys, *(item.column for item in own)), row_id=row_id, draw=draw)
+    found = _partners(plan, join, draw, row_id)
+    columns = statement.match(found, keys, source_name(plan, join.name))
+    rows = sa.select(sa.func.coalesce(columns.n, 0).label("partners")).select_from(statement.tables)
     rows = rows.where(*statement.conditions(own))
-    if sample is not None and row_id is not None:
-        rows = rows.where(sample(statement.base.c[row_id]))
     before, matched, most, after = session.fetch(_summary(rows))[0]
-    return JoinFacts(join.name, (matched or 0) / before if before else 0.0, most or 0, before, after or 0)
+    return JoinFacts(
+        join.name, int(matched or 0) / before if before else 0.0, int(most or 0), int(before), int(after or 0)
+    )
 
 
-def _add_partners(statement: Statement, join: JoinSpec) -> sa.ColumnElement[Any]:
-    """Join what could be partners, once per key, and return how many there are for the row."""
-    plan = statement.plan
-    table = plan.tables[join.name]
-    columns = [column for _, column in join.on]
-    if plan.chain(join) == (join,) and keys_are_unique(table, columns):
-        source = named_table(table, join.name)
-        statement.join(join.name, source, [(ref, source.c[column]) for ref, column in join.on])
-        return sa.case((source.c[columns[0]].is_(None), 0), else_=1)
-    keys = partner_keys(plan, join)
-    grouped = keys.add_columns(sa.func.count().label("n")).group_by(*keys.selected_columns).subquery("partners")
-    statement.join(join.name, grouped, zip(plan.outer_keys(join), grouped.c, strict=False))
-    return grouped.c.n
+def _partners(plan: Plan, join: JoinSpec, draw: Draw | None, row_id: str | None) -> Rows:
+    """Return each key (k0, k1, ...) with the number `n` of its rows; only keys of the drawn rows, so that a large
+    table is not counted for the sake of a few.
+    """
+    timeless = replace(join, kind=JoinKind.COUNT, time=None, up_to=None)
+    rows = partners(replace(plan, joins={**plan.joins, join.name: timeless}), timeless)
+    if plan.chain(join) == (join,) and keys_are_unique(plan.tables[join.name], [column for _, column in join.on]):
+        return rows.select(sa.literal(1).label("n"))
+    if draw is None:
+        return counts(rows)
+    keys = plan.outer_keys(join)
+    drawn = Statement(plan, keys, row_id=row_id, draw=draw)
+    named = [drawn.column(ref).label(f"w{number}") for number, ref in enumerate(keys)]
+    wanted = sa.select(*named).select_from(drawn.tables).distinct().subquery(free_name(plan, "wanted"))
+    same = [ours == theirs for ours, theirs in zip(wanted.c, rows.keys, strict=True)]
+    return counts(replace(rows, tables=rows.tables.join(wanted, sa.and_(*same))))
 
 
-def _summary(rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
-    each = rows.subquery("each")
-    partners = each.c.partners
+def _summary(rows: Rows) -> Rows:
+    each = rows.subquery("each_row")
+    partners_of = each.c.partners
     return sa.select(
         sa.func.count(),
-        sa.func.sum(sa.case((partners > 0, 1), else_=0)),
-        sa.func.max(partners),
-        sa.func.sum(sa.case((partners > 1, partners), else_=1)),
+        sa.func.sum(sa.case((partners_of > 0, 1), else_=0)),
+        sa.func.max(partners_of),
+        sa.func.sum(sa.case((partners_of > 1, partners_of), else_=1)),
     ).select_from(each)
 
 
-def refuse_multiplying(session: Session, plan: Plan, joins: tuple[JoinSpec, ...], tables: Tables) -> None:
+def refuse_multiplying(session: Session, plan: Plan, joins: Iterable[JoinSpec]) -> None:
     """Raise QueryError if a LOOKUP would give a base row more than one partner; keys answer without measuring."""
     for join in joins:
         columns = [column for _, column in join.on]
-        table = plan.tables[join.name]
-        if join.kind is JoinKind.EXISTS or keys_are_unique(table, columns):
+        if join.kind.is_to_many or keys_are_unique(plan.tables[join.name], columns):
             continue
-        earlier = tuple(other for other in plan.joins.values() if other.name != join.name)
-        before_it = earlier[: list(plan.joins).index(join.name)]
-        facts = measure_join(session, replace(plan.query, filters=(), joins=before_it), join, tables)
+        facts = measure_join(session, replace(plan, query=replace(plan.query, filters=())), join)
         if facts.max_partners > 1:
             raise multiplying(facts)
 
@@ -192,7 +190,7 @@ def multiplying(facts: JoinFacts) -> QueryError:
     return QueryError(
         f"The join “{facts.name}” would turn {in_words(facts.rows_before)} rows into {in_words(facts.rows_after)}.",
         why=f"Up to {facts.max_partners:,} of its rows belong to one row of the base, and each would repeat that row.",
-        do="Join it as “exists”, or remove it.",
+        do="Join it as “exists”, “count”, “latest” or “values”, or remove it.",
         join=facts.name,
         rows_before=facts.rows_before,
         rows_after=facts.rows_after,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -11,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
-from crosslens.errors import SourceError
+from crosslens.errors import QueryError, SourceError
 from crosslens.relational import (
     ColumnInfo,
     ColumnProfile,
@@ -27,19 +28,29 @@ from crosslens.relational import (
     TableRef,
 )
 
-from .compile import count_rows, select_rows
+from .compile import Draw, count_rows, most_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, propose_joins, refuse_multiplying
-from .paging import read_page
-from .plan import FLAG, Plan, known_table, make_plan, referenced
+from .own_select import MYSQL, POSTGRESQL, STANDARD, Lexicon, single_select
+from .paging import Place, read_page
+from .plan import Plan, known_table, make_plan, own_table, referenced
 from .profile import profile_columns
-from .sampling import SAMPLE_ROWS, sample_condition
+from .sampling import SAMPLE_ROWS, first_rows, sample_rows
 from .writing import write_database
 
 PAGE_SECONDS = 30.0
-MEASURE_SECONDS = 300.0
+JOIN_SECONDS = 15.0
+"""A join that takes longer to measure is offered without its facts."""
+
+_LEXICONS = {
+    "sqlite": Lexicon(backticks=True),
+    "duckdb": Lexicon(dollars=True),
+    "postgresql": POSTGRESQL,
+    "mysql": MYSQL,
+    "mariadb": MYSQL,
+}
 
 
 class SqlSources:
@@ -65,6 +76,7 @@ class SqlSource:
     def __init__(self, session: Session) -> None:
         self._session = session
         self._tables: dict[TableRef, TableInfo] | None = None
+        self._selects: dict[str, tuple[ColumnInfo, ...]] = {}
 
     @property
     def read_only(self) -> str:
@@ -95,13 +107,12 @@ class SqlSource:
         return propose_joins(self.table(base), self._known())
 
     def columns(self, query: QuerySpec) -> tuple[tuple[ColumnRef, ColumnInfo], ...]:
-        """Return every column the base and the joins offer, the flag of an EXISTS join included."""
-        plan = self._plan(replace(query, columns=()))
-        found: list[tuple[ColumnRef, ColumnInfo]] = []
-        for source, table in plan.tables.items():
-            offered = (FLAG,) if plan.is_flag(source) else table.columns
-            found += [(ColumnRef(source, column.name), column) for column in offered]
-        return tuple(found)
+        """Return every column the base and the joins offer, flags and numbers included."""
+        bare = replace(query, columns=(), filters=(), time=None, sample=None)
+        plan = self._plan(bare)
+        return tuple(
+            (ColumnRef(source, column.name), column) for source in plan.tables for column in plan.offered(source)
+        )
 
     def sql(self, query: QuerySpec) -> str:
         """Return the Select with values rendered for reading; what is sent has them bound."""
@@ -109,28 +120,47 @@ class SqlSource:
         statement = select_rows(plan, row_id=self._row_id(plan))
         return str(statement.compile(dialect=self._session.dialect, compile_kwargs={"literal_binds": True}))
 
-    def count(self, query: QuerySpec) -> int:
-        """Return how many rows the query has."""
+    def count(self, query: QuerySpec, *, should_stop: Callable[[], bool] = never) -> int:
+        """Return how many rows the query has; exact, however long it takes."""
         plan = self._plan(query)
         self._session.identity()
-        with self._session.watch(seconds=MEASURE_SECONDS):
+        with self._session.watch(should_stop=should_stop):
             return self._count(plan)
 
-    def join_facts(self, query: QuerySpec, join: JoinSpec) -> JoinFacts:
-        """Measure what `join` would do, on a sample of the base's rows when there are many."""
-        base = self.table(query.base)
-        self._session.identity()
-        row_id = self._session.row_id(base)
-        with self._session.watch(seconds=MEASURE_SECONDS):
-            sample = sample_condition(self._session, base, row_id, SAMPLE_ROWS)
-            return measure_join(self._session, query, join, self._known(), sample=sample, row_id=row_id)
+    def join_facts(self, query: QuerySpec, join: JoinSpec, *, should_stop: Callable[[], bool] = never) -> JoinFacts:
+        """Measure what `join` would do, on a sample of the base's rows when there are many.
 
-    def page(self, table: TableRef, *, after: tuple[Any, ...] | None = None, rows: int = 200) -> Page:
-        """Return the next rows of a table in key order, without counting."""
-        info = self.table(table)
+        What takes longer than some seconds is given up, and said in the facts' `problem`.
+        """
+        plan = self._plan(replace(query, columns=(), time=None, sample=None, limit=None, joins=(*query.joins, join)))
+        self._session.identity()
+        row_id = None if query.select else self._session.row_id(plan.base)
+        started = time.monotonic()
+        try:
+            with self._session.watch(should_stop=should_stop, seconds=JOIN_SECONDS):
+                return measure_join(self._session, plan, join, draw=self._draw(plan, row_id), row_id=row_id)
+        except QueryError as error:
+            if time.monotonic() - started < JOIN_SECONDS:
+                raise
+            problem = f"Not measured: it took more than {JOIN_SECONDS:g} seconds. {error.do}".strip()
+            return JoinFacts(join.name, 0.0, 0, 0, 0, problem)
+
+    def page(
+        self,
+        table: TableRef,
+        *,
+        select: str = "",
+        after: tuple[Any, ...] | None = None,
+        before: tuple[Any, ...] | None = None,
+        near: float | None = None,
+        rows: int = 200,
+    ) -> Page:
+        """Return some rows of a table, or of the user's own SELECT, in key order, without counting."""
+        info = own_table(table, self._own_columns(select)) if select else self.table(table)
+        text = self._own_text(select) if select else ""
         self._session.identity()
         with self._session.watch(seconds=PAGE_SECONDS):
-            return read_page(self._session, info, after=after, rows=rows)
+            return read_page(self._session, info, Place(after, before, near), rows=rows, select=text)
 
     def profile(self, query: QuerySpec, *, should_stop: Callable[[], bool] = never) -> tuple[ColumnProfile, ...]:
         """Return one profile per column of the query, from at most 100,000 rows spread over the table."""
@@ -139,8 +169,16 @@ class SqlSource:
         self._session.identity()
         with self._session.watch(should_stop=should_stop), self._session.snapshot():
             self._refuse_multiplying(plan)
-            arrays, sampled = self._sample(plan)
+            arrays, sampled = self._sample(plan, SAMPLE_ROWS)
         return profile_columns(columns, arrays, sampled=sampled, should_stop=should_stop)
+
+    def sample(self, query: QuerySpec, rows: int, *, should_stop: Callable[[], bool] = never) -> pa.Table:
+        """Return at most `rows` rows from all over the query; column i holds `query.columns[i]`."""
+        plan = self._plan(query)
+        self._session.identity()
+        with self._session.watch(should_stop=should_stop), self._session.snapshot():
+            arrays, _ = self._sample(plan, rows)
+        return pa.table({f"c{number}": array for number, array in enumerate(arrays)})
 
     def extract(
         self,
@@ -182,32 +220,49 @@ class SqlSource:
         return self._tables
 
     def _plan(self, query: QuerySpec) -> Plan:
-        return make_plan(query, self._known())
+        if not query.select:
+            return make_plan(query, self._known())
+        text = self._own_text(query.select)
+        return make_plan(replace(query, select=text), self._known(), own=self._own_columns(query.select))
+
+    def _own_text(self, select: str) -> str:
+        return single_select(select, _LEXICONS.get(self._session.dialect.name, STANDARD))
+
+    def _own_columns(self, select: str) -> tuple[ColumnInfo, ...]:
+        if select not in self._selects:
+            self._selects[select] = self._session.columns_of(select)
+        return self._selects[select]
 
     def _row_id(self, plan: Plan) -> str | None:
-        return None if plan.base.primary_key else self._session.row_id(plan.base)
+        keyed = bool(plan.base.primary_key) or bool(plan.query.select)
+        return None if keyed else self._session.row_id(plan.base)
 
     def _count(self, plan: Plan) -> int:
         rows = int(self._session.fetch(count_rows(plan))[0][0])
-        return rows if plan.query.limit is None else min(rows, plan.query.limit)
+        most = most_rows(plan.query)
+        return rows if most is None else min(rows, most)
 
     def _refuse_multiplying(self, plan: Plan) -> None:
-        refuse_multiplying(self._session, plan, plan.needed(referenced(plan.query)), self._known())
+        refuse_multiplying(self._session, plan, plan.needed(referenced(plan.query)))
 
-    def _sample(self, plan: Plan) -> tuple[list[pa.ChunkedArray], bool]:
+    def _draw(self, plan: Plan, row_id: str | None) -> Draw:
+        drawn = None if plan.query.select else sample_rows(self._session, plan.base, row_id, SAMPLE_ROWS)
+        return drawn or first_rows(SAMPLE_ROWS)
+
+    def _sample(self, plan: Plan, size: int) -> tuple[list[pa.ChunkedArray], bool]:
         """Return rows to look at and whether there are more: few as they are, many from all over the table."""
-        limit = plan.query.limit
-        if limit is not None and limit <= SAMPLE_ROWS:
+        most = most_rows(plan.query)
+        if most is not None and most <= size:
             return self._read(plan, select_rows(plan, row_id=self._row_id(plan))), False
-        row_id = self._session.row_id(plan.base)
-        condition = sample_condition(self._session, plan.base, row_id, SAMPLE_ROWS)
-        if condition is not None:
-            rows = self._read(plan, select_rows(plan, row_id=row_id, sample=condition))
-            if len(rows[0]) >= SAMPLE_ROWS // 10:  # fewer: the filters leave little of the sample
+        row_id = None if plan.query.select else self._session.row_id(plan.base)
+        draw = None if plan.query.select else sample_rows(self._session, plan.base, row_id, size)
+        if draw is not None:
+            rows = self._read(plan, select_rows(plan, row_id=row_id, sample=draw))
+            if len(rows[0]) >= size // 10:  # fewer: the filters leave little of the sample
                 return rows, True
-        first = replace(plan, query=replace(plan.query, time=None, limit=SAMPLE_ROWS + 1))
+        first = replace(plan, query=replace(plan.query, time=None, sample=None, limit=size + 1))
         rows = self._read(plan, select_rows(first, row_id=self._row_id(plan)))
-        return [array[:SAMPLE_ROWS] for array in rows], len(rows[0]) > SAMPLE_ROWS
+        return [array[:size] for array in rows], len(rows[0]) > size
 
     def _read(self, plan: Plan, statement: sa.Select[*tuple[Any, ...]]) -> list[pa.ChunkedArray]:
         return read_columns(self._session, statement, [plan.column(ref) for ref in plan.query.columns])
