@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QCheckBox, QComboBox
 from core.commands import PrepareFields
 from core.recipe import SplitMethod
 from core.recipe_toml import recipe_from_toml
+from crosslens.relational import JoinKind
 from crosslens.schema import FieldRole, FieldSchema
 from ui.desktop.models.columns import Column
 from ui.desktop.pages.prepare import PreparePage
@@ -73,8 +74,12 @@ def test_a_table_is_prepared_with_what_keys_and_values_suggest(
 
 def test_joins_stand_as_check_boxes_with_what_they_would_do(page: PreparePage) -> None:
     boxes = page.joins.findChildren(QCheckBox)
-    assert [box.text() for box in boxes] == ["items", "brands", "clicks – yes or no"]
-    assert [box.accessibleDescription() for box in boxes] == ["100 % match", "97.5 % match", "yes in 10.0 %"]
+    assert [box.text() for box in boxes] == ["items", "brands", "clicks"]
+    assert [box.accessibleDescription() for box in boxes] == [
+        "100 % match",
+        "97.5 % match",
+        "10.0 % match  ·  up to 2 per row",
+    ]
 
 
 def test_unticking_a_join_takes_its_columns_away_and_undo_brings_them_back(
@@ -173,8 +178,8 @@ def test_every_edit_is_kept_in_the_project(page: PreparePage, session: Session) 
 def test_the_picture_places_children_to_the_right_of_their_parent() -> None:
     nodes = {node.name: node for node in place(shop())}
     assert [nodes[name].depth for name in ("impressions", "items", "brands", "clicks")] == [0, 1, 2, 1]
-    assert nodes["clicks"].exists
-    assert not nodes["brands"].exists
+    assert nodes["clicks"].kind is JoinKind.EXISTS
+    assert nodes["brands"].kind is JoinKind.LOOKUP
 
 
 def test_bars_show_the_histogram_of_amounts_and_the_counts_of_categories() -> None:

@@ -8,9 +8,9 @@ from datetime import timedelta
 from PySide6.QtCore import QCoreApplication, QLocale
 
 from core.commands import Phase, Progress
-from core.recipe import SplitMethod
-from crosslens.relational import JoinKind, JoinSpec, TableInfo, TableRef
-from crosslens.schema import FieldKind, FieldRole
+from core.recipe import Repair, RepairKind, SplitMethod
+from crosslens.relational import JoinFacts, JoinKind, JoinSpec, SampleMethod, TableInfo, TableRef
+from crosslens.schema import Field, FieldKind, FieldRole, TimePart
 
 
 def _tr(text: str) -> str:
@@ -82,11 +82,104 @@ def keys_of(table: TableInfo) -> str:
 
 
 def join_words(join: JoinSpec) -> str:
-    """Return what taking a join means, for its check box."""
-    if join.kind is JoinKind.EXISTS:
-        return _tr("{table} – yes or no").format(table=table_name(join.table))
+    """Return the name of a joined table, with the join's own where that differs."""
     name = table_name(join.table)
     return name if join.name == name else _tr("{table} as {name}").format(table=name, name=join.name)
+
+
+def join_kind_words(kind: JoinKind) -> str:
+    """Return what a join of this kind takes of the other table."""
+    return {
+        JoinKind.LOOKUP: _tr("its columns"),
+        JoinKind.EXISTS: _tr("yes or no"),
+        JoinKind.COUNT: _tr("how many"),
+        JoinKind.LATEST: _tr("the latest row"),
+        JoinKind.VALUES: _tr("all values"),
+    }[kind]
+
+
+def join_kind_help(kind: JoinKind) -> str:
+    """Return one sentence about a kind of join."""
+    return {
+        JoinKind.LOOKUP: _tr("The columns of the one row that belongs to each row."),
+        JoinKind.EXISTS: _tr("Whether there is any row that belongs to it: a label, such as a click."),
+        JoinKind.COUNT: _tr("How many rows belong to it."),
+        JoinKind.LATEST: _tr("The columns of the latest of the rows that belong to it."),
+        JoinKind.VALUES: _tr("All different values of the rows that belong to it, as fields with several values."),
+    }[kind]
+
+
+def join_facts_words(fact: JoinFacts | None) -> str:
+    """Return what was measured about a join: how many rows find a partner, and how many partners one may have."""
+    if fact is None:
+        return ""
+    if fact.problem:
+        return _tr("not measured")
+    words = _tr("{share} match").format(share=percent(fact.match_rate, 0 if fact.match_rate == 1.0 else 1))
+    if fact.max_partners <= 1:
+        return words
+    return _tr("{match}  ·  up to {count} per row").format(match=words, count=whole(fact.max_partners))
+
+
+def repair_words(repair: Repair) -> str:
+    """Return what a repair does, for its button."""
+    names = ", ".join(f"“{name}”" for name in repair.fields)
+    return {
+        RepairKind.IGNORE_FIELD: _tr("Ignore {fields}"),
+        RepairKind.DROP_MISSING: _tr("Leave out rows without {fields}"),
+        RepairKind.DROP_DUPLICATES: _tr("Keep one of each"),
+        RepairKind.DROP_ORPHANS: _tr("Leave out rows without a partner"),
+        RepairKind.CLICK_IF_CONVERTED: _tr("Count them as clicked"),
+        RepairKind.NO_CONVERSION_WITHOUT_CLICK: _tr("Count them as not converted"),
+        RepairKind.DROP_LATER_THAN_EVENT: _tr("Leave out these rows"),
+    }[repair.kind].format(fields=names)
+
+
+def repaired_words(repair: Repair) -> str:
+    """Return what a repair has done, for the list of those chosen."""
+    names = ", ".join(f"“{name}”" for name in repair.fields)
+    return {
+        RepairKind.IGNORE_FIELD: _tr("{fields} ignored"),
+        RepairKind.DROP_MISSING: _tr("rows without {fields} left out"),
+        RepairKind.DROP_DUPLICATES: _tr("copies left out"),
+        RepairKind.DROP_ORPHANS: _tr("rows without a partner by {fields} left out"),
+        RepairKind.CLICK_IF_CONVERTED: _tr("converted counts as clicked"),
+        RepairKind.NO_CONVERSION_WITHOUT_CLICK: _tr("no conversion without a click"),
+        RepairKind.DROP_LATER_THAN_EVENT: _tr("rows with a later {fields} left out"),
+    }[repair.kind].format(fields=names)
+
+
+def part_words(part: TimePart) -> str:
+    """Return the word for a part of a moment."""
+    return {
+        TimePart.HOUR: _tr("hour"),
+        TimePart.WEEKDAY: _tr("weekday"),
+        TimePart.DAY: _tr("day of the month"),
+        TimePart.MONTH: _tr("month"),
+        TimePart.YEAR: _tr("year"),
+        TimePart.AGE: _tr("days before the row’s own time"),
+    }[part]
+
+
+def field_words(field: Field) -> str:
+    """Return how a field is read, with what its kind leaves to choose."""
+    words = kind_words(field.kind)
+    if field.kind is FieldKind.NUMERICAL and field.bins:
+        return _tr("{kind} in {count} bins").format(kind=words, count=field.bins)
+    if field.kind is FieldKind.MULTI_VALUED and field.delimiter:
+        return _tr("{kind} by “{delimiter}”").format(kind=words, delimiter=field.delimiter)
+    if field.kind is FieldKind.TIMESTAMP and field.parts:
+        return _tr("{kind}: {parts}").format(kind=words, parts=", ".join(part_words(part) for part in field.parts))
+    return words
+
+
+def sample_words(method: SampleMethod) -> str:
+    """Return the phrase for a way to take fewer rows."""
+    return {
+        SampleMethod.RANDOM: _tr("some, at random"),
+        SampleMethod.USERS: _tr("all of some users"),
+        SampleMethod.LATEST: _tr("the latest"),
+    }[method]
 
 
 def role_words(role: FieldRole) -> str:

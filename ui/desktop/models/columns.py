@@ -9,20 +9,26 @@ from typing import Any
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 
 from crosslens.relational import ColumnProfile, ColumnRef
-from crosslens.schema import Field, FieldKind, FieldRole
+from crosslens.schema import Field, FieldKind, FieldRole, TimePart
 
-from ..draft import rename, set_kind, set_role, set_used
+from ..draft import rename, set_bins, set_delimiter, set_kind, set_part, set_role, set_used
 from ..palette import colours
 from ..session import Session
-from ..wording import kind_words, percent, role_help, role_words, whole
+from ..wording import field_words, kind_words, part_words, percent, role_help, role_words, whole
 
 Index = QModelIndex | QPersistentModelIndex
 FIELD = Qt.ItemDataRole.UserRole
 PROFILE = Qt.ItemDataRole.UserRole + 1
 SORT = Qt.ItemDataRole.UserRole + 2
 
-KINDS = (FieldKind.CATEGORICAL, FieldKind.NUMERICAL, FieldKind.TIMESTAMP, FieldKind.TEXT)
-"""Kinds to choose from; several values in one column are not read yet."""
+KINDS = (
+    FieldKind.CATEGORICAL,
+    FieldKind.NUMERICAL,
+    FieldKind.MULTI_VALUED,
+    FieldKind.TIMESTAMP,
+    FieldKind.TEXT,
+)
+"""Kinds to choose from, in the order of the list."""
 
 
 class Column(IntEnum):
@@ -64,6 +70,24 @@ class ColumnsModel(QAbstractTableModel):
         if (draft := self._session.draft) is not None:
             text = self.tr("Read as: {kind}").format(kind=kind_words(kind))
             self._session.edit(text, set_kind(draft, columns, kind))
+
+    def bin(self, columns: Collection[ColumnRef], bins: int) -> None:
+        """Part several numbers into bins; 0 leaves them as they are."""
+        if (draft := self._session.draft) is not None:
+            text = self.tr("{count} bins").format(count=bins) if bins else self.tr("No bins")
+            self._session.edit(text, set_bins(draft, columns, bins))
+
+    def part_at(self, columns: Collection[ColumnRef], delimiter: str) -> None:
+        """Part the values of several columns at a delimiter."""
+        if (draft := self._session.draft) is not None:
+            text = self.tr("Part at “{delimiter}”").format(delimiter=delimiter)
+            self._session.edit(text, set_delimiter(draft, columns, delimiter))
+
+    def take_part(self, columns: Collection[ColumnRef], part: TimePart, taken: bool) -> None:
+        """Give a part of several moments to the models, or keep it from them."""
+        if (draft := self._session.draft) is not None:
+            text = self.tr("Time: {part}").format(part=part_words(part))
+            self._session.edit(text, set_part(draft, columns, part, taken))
 
     def use(self, columns: Collection[ColumnRef], used: bool) -> None:
         """Use several columns, or ignore them."""
@@ -173,7 +197,7 @@ class ColumnsModel(QAbstractTableModel):
         if place is Column.ROLE:
             return role_words(field.role)
         if place is Column.KIND:
-            return kind_words(field.kind)
+            return field_words(field)
         if place is Column.REASON:
             return field.reason
         if profile is None:
@@ -197,6 +221,8 @@ class ColumnsModel(QAbstractTableModel):
             return str(field.column)
         if place is Column.ROLE:
             return role_help(field.role)
+        if place is Column.KIND:
+            return field_words(field)
         if place is Column.REASON:
             return field.reason or self.tr("You chose this.")
         if profile is None:

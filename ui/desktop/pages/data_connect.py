@@ -306,6 +306,7 @@ class ConnectPanel(QScrollArea):
         roomy(box)
         choose = Button(self.tr("Choose…"))
         choose.setAccessibleName(self.tr("Choose: {what}").format(what=name))
+        choose.setFixedHeight(box.minimumHeight())
         choose.clicked.connect(lambda: self._choose_file(box, name))
         line = QWidget()
         layout = QHBoxLayout(line)

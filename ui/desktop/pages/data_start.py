@@ -142,7 +142,9 @@ class StartPanel(QScrollArea):
         choices = QGridLayout()
         choices.setSpacing(2 * SPACE)
         ways = (self.sample, self.database, self.server, self.files, self.project, DropZone())
+        widest = max(way.sizeHint().width() for way in ways)
         for place, choice in enumerate(ways):
+            choices.setColumnMinimumWidth(place % COLUMNS, widest)
             choices.addWidget(choice, place // COLUMNS, place % COLUMNS)
             choices.setColumnStretch(place % COLUMNS, 1)
         column.addLayout(choices)

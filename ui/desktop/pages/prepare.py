@@ -14,10 +14,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from core.recipe import Repair
 from crosslens.relational import ColumnRef
-from crosslens.schema import FieldRole
+from crosslens.schema import FieldKind, FieldRole, TimePart
 
-from ..draft import can_train, findings
+from ..checking import Checks
+from ..draft import apply_repair, can_train, findings, take_back
 from ..fonts import SPACE
 from ..models.columns import KINDS, Column, ColumnsFilter, ColumnsModel
 from ..session import Session
@@ -28,13 +30,16 @@ from ..widgets.column_delegates import ChoiceDelegate, DistributionDelegate
 from ..widgets.findings_list import FindingsList
 from ..widgets.labels import Muted
 from ..widgets.views import DataTable, SearchBox
-from ..wording import kind_words, role_help, role_words
+from ..wording import kind_words, part_words, repair_words, repaired_words, role_help, role_words
 from .page import Page
 from .prepare_goal import GoalCard
 from .prepare_joins import JoinsCard
+from .prepare_rows import RowsLine
 
+BINS = (0, 5, 10, 20, 50)
+"""Numbers of quantile bins to choose from; 0 leaves numbers as they are."""
 WIDTHS = {
-    Column.NAME: 190, Column.ROLE: 124, Column.KIND: 110, Column.MISSING: 76, Column.DISTINCT: 80,
+    Column.NAME: 190, Column.ROLE: 124, Column.KIND: 130, Column.MISSING: 76, Column.DISTINCT: 80,
     Column.VALUES: 120, Column.EXAMPLES: 190,
 }  # fmt: skip
 
@@ -47,6 +52,7 @@ class PreparePage(Page):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
+        self.checks = Checks(session, self)
         self.columns = ColumnsModel(session, self)
         self.filtered = ColumnsFilter(self.columns, self)
         self._stack = QStackedWidget()
@@ -88,7 +94,11 @@ class PreparePage(Page):
         cards.setSpacing(2 * SPACE)
         cards.addWidget(self.joins, 3)
         cards.addWidget(self.goal, 2)
+        self.rows = RowsLine(self.session, self.checks)
         self.findings = FindingsList()
+        self.findings.repairWanted.connect(self._repair)
+        self.findings.takenBack.connect(self._take_back)
+        self.checks.changed.connect(self._show_counts)
         self.sql = QPlainTextEdit(readOnly=True)
         self.sql.setAccessibleName(self.tr("SQL of the query"))
         self.sql.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
@@ -99,6 +109,7 @@ class PreparePage(Page):
         layout.setContentsMargins(3 * SPACE, 0, 3 * SPACE, 2 * SPACE)
         layout.setSpacing(SPACE + 4)
         layout.addLayout(cards)
+        layout.addWidget(self.rows)
         layout.addWidget(self.findings)
         layout.addLayout(self._make_tools())
         layout.addWidget(self._make_view(), 1)
@@ -155,7 +166,45 @@ class PreparePage(Page):
             roles.addAction(role_words(role), lambda *_, role=role: self.columns.give_role(self.selected(), role))
         for kind in KINDS:
             kinds.addAction(kind_words(kind), lambda *_, kind=kind: self.columns.read_as(self.selected(), kind))
+        self._add_details(menu)
         return menu
+
+    def _add_details(self, menu: QMenu) -> None:
+        """Add what the kinds leave to choose; `_show_details` enables what the selected columns can use."""
+        menu.addSeparator()
+        bins = menu.addMenu(self.tr("Numbers in bins"))
+        for count in BINS:
+            words = self.tr("{count} bins").format(count=count) if count else self.tr("As they are")
+            bins.addAction(words, lambda *_, count=count: self.columns.bin(self.selected(), count))
+        parts = menu.addMenu(self.tr("Several values, parted at"))
+        for delimiter, words in self._delimiters():
+            parts.addAction(words, lambda *_, mark=delimiter: self.columns.part_at(self.selected(), mark))
+        times = menu.addMenu(self.tr("Of a time, take"))
+        for part in TimePart:
+            action = times.addAction(part_words(part))
+            action.setCheckable(True)
+            action.triggered.connect(lambda on, part=part: self.columns.take_part(self.selected(), part, on))
+        self._details = {FieldKind.NUMERICAL: bins, FieldKind.MULTI_VALUED: parts, FieldKind.TIMESTAMP: times}
+        menu.aboutToShow.connect(self._show_details)
+
+    def _delimiters(self) -> tuple[tuple[str, str], ...]:
+        return (
+            (",", self.tr("comma  ,")),
+            (";", self.tr("semicolon  ;")),
+            ("|", self.tr("bar  |")),
+            (" ", self.tr("space")),
+            ("/", self.tr("slash  /")),
+        )
+
+    def _show_details(self) -> None:
+        draft = self.session.draft
+        chosen = set(self.selected())
+        fields = [] if draft is None else [field for field in draft.fields if field.column in chosen]
+        for kind, menu in self._details.items():
+            menu.menuAction().setEnabled(any(field.kind is kind for field in fields))
+        times = [field for field in fields if field.kind is FieldKind.TIMESTAMP]
+        for action, part in zip(self._details[FieldKind.TIMESTAMP].actions(), TimePart, strict=True):
+            action.setChecked(bool(times) and all(part in field.parts for field in times))
 
     def _make_view(self) -> DataTable:
         self.view = view = DataTable()
@@ -198,12 +247,28 @@ class PreparePage(Page):
         found = findings(draft)
         stops = [finding.message for finding in found if finding.severity == "stop"]
         self.primary.setToolTip("\n".join(stops))
-        self.findings.show_findings(found)
+        self.findings.show_findings(found, draft.repairs)
         if self.sql.toPlainText() != draft.sql:
             self.sql.setPlainText(draft.sql)
-        used = self.tr("{used} of {all} columns are features")
-        self._counts.setText(used.format(used=len(draft.fields.features), all=len(draft.fields)))
+        self._show_counts()
         self._show_selection()
+
+    def _show_counts(self) -> None:
+        draft = self.session.draft
+        if draft is None:
+            return
+        used = self.tr("{used} of {all} columns are features")
+        words = used.format(used=len(draft.fields.features), all=len(draft.fields))
+        self._counts.setText(self.tr("checking…  ·  {words}").format(words=words) if self.checks.checking else words)
+
+    def _repair(self, repair: Repair) -> None:
+        if self.session.draft is not None:
+            self.session.edit(repair_words(repair), apply_repair(self.session.draft, repair))
+
+    def _take_back(self, repair: Repair) -> None:
+        if self.session.draft is not None:
+            text = self.tr("Take back: {repair}").format(repair=repaired_words(repair))
+            self.session.edit(text, take_back(self.session.draft, repair))
 
     def _show_selection(self) -> None:
         count = len(self.selected())

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
-from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
 from core.recipe import SplitMethod
 from crosslens.relational import ColumnRef
@@ -35,6 +35,7 @@ class GoalCard(Card):
         self._method, self._time, self._time_name = QComboBox(), QComboBox(), QLabel(self.tr("Time"))
         self._validation, self._test = _share_box(), _share_box()
         self._bar = ShareBar()
+        self.moment, self.rare, self.hashed = QLineEdit(), QSpinBox(minimum=1, maximum=10_000), QSpinBox()
         self._name_all()
         self._lay_out()
         self._label.activated.connect(lambda _: self._choose_label())
@@ -42,6 +43,9 @@ class GoalCard(Card):
         self._time.activated.connect(lambda _: self._choose_time())
         for box in (self._validation, self._test):
             box.valueChanged.connect(lambda _: self._choose_split())
+        self.moment.editingFinished.connect(self._choose_moment)
+        self.rare.valueChanged.connect(lambda _: self._choose_values())
+        self.hashed.valueChanged.connect(lambda _: self._choose_values())
         session.preparationChanged.connect(self.refresh)
         self.refresh()
 
@@ -54,10 +58,17 @@ class GoalCard(Card):
         self._fill_methods(draft)
         self._fill_times(draft)
         split = draft.split
-        for box, share in ((self._validation, split.validation), (self._test, split.test)):
+        for box, value in (
+            (self._validation, round(100 * split.validation)),
+            (self._test, round(100 * split.test)),
+            (self.rare, draft.minimum_count),
+            (self.hashed, draft.hash_buckets),
+        ):
             box.blockSignals(True)
-            box.setValue(round(100 * share))
+            box.setValue(value)
             box.blockSignals(False)
+        if not self.moment.hasFocus():
+            self.moment.setText(draft.moment)
         self._bar.show_split(split, draft.rows or 0)
 
     def _name_all(self) -> None:
@@ -65,6 +76,9 @@ class GoalCard(Card):
             (self._label, self.tr("Label: what to predict")),
             (self._method, self.tr("How rows are parted")),
             (self._time, self.tr("Time column")),
+            (self.moment, self.tr("When is the prediction made?")),
+            (self.rare, self.tr("Values seen in fewer rows than this are trained as unknown")),
+            (self.hashed, self.tr("Fields with more values than this are hashed into so many")),
             (self._validation, self.tr("Share of rows to check while training, per cent")),
             (self._test, self.tr("Share of rows to test on, per cent")),
         ):
@@ -81,6 +95,7 @@ class GoalCard(Card):
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Predict"), self._label)
         form.addRow("", self._label_facts)
+        form.addRow(self.tr("When"), self.moment)
         form.addRow(self.tr("Split"), self._method)
         form.addRow(self._time_name, self._time)
         shares = QHBoxLayout()
@@ -89,10 +104,41 @@ class GoalCard(Card):
             shares.addWidget(Muted(words, wrap=False))
             shares.addWidget(box, 1)
         form.addRow(self.tr("Shares"), shares)
+        form.addRow(self.tr("Values"), self._make_values())
+        roomy(self.moment, self.rare, self.hashed)
         roomy(self._label, self._method, self._time, self._validation, self._test)
         self.body.addLayout(form)
         self.body.addWidget(self._bar)
         self.body.addStretch(1)
+
+    def _make_values(self) -> QHBoxLayout:
+        self.moment.setPlaceholderText(self.tr("When is the prediction made? Before the call, …"))
+        self.moment.setToolTip(
+            self.tr("Say it in words: what is known only later is then looked for, and it stands in the report.")
+        )
+        self.hashed.setRange(0, 100_000_000)
+        self.hashed.setSingleStep(10_000)
+        self.hashed.setGroupSeparatorShown(True)
+        self.hashed.setSpecialValueText(self.tr("never"))
+        line = QHBoxLayout()
+        line.setSpacing(SPACE)
+        for words, box in ((self.tr("rare below"), self.rare), (self.tr("hash above"), self.hashed)):
+            box.setAlignment(Qt.AlignmentFlag.AlignRight)
+            box.setFont(tabular(box.font()))
+            box.setKeyboardTracking(False)
+            line.addWidget(Muted(words, wrap=False))
+            line.addWidget(box, 1)
+        return line
+
+    def _choose_moment(self) -> None:
+        draft, moment = self._session.draft, self.moment.text().strip()
+        if draft is not None and moment != draft.moment:
+            self._session.edit(self.tr("When the prediction is made"), replace(draft, moment=moment))
+
+    def _choose_values(self) -> None:
+        if (draft := self._session.draft) is not None:
+            changed = replace(draft, minimum_count=self.rare.value(), hash_buckets=self.hashed.value())
+            self._session.edit(self.tr("Rare and hashed values"), changed)
 
     def _fill_labels(self, draft: Draft) -> None:
         candidates = [field for field in draft.fields if _can_be_label(draft, field)]

@@ -1,4 +1,4 @@
-"""Buttons of three weights: the one primary action, ordinary ones, and quiet ones for tools."""
+"""Buttons of several weights: the one primary action, ordinary ones, quiet ones for tools, words in a line, chips."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ class Weight(Enum):
     PRIMARY = auto()
     PLAIN = auto()
     QUIET = auto()
+    LINK = auto()
+    CHIP = auto()
 
 
 class Button(QPushButton):
@@ -42,6 +44,8 @@ class Button(QPushButton):
         wide, high = self.fontMetrics().horizontalAdvance(self.text()), self.fontMetrics().height()
         icon = ICON + (SPACE if self.text() else 0) if self._icon_name else 0
         menu = SPACE + 8 if self.menu() is not None else 0
+        if self._weight in (Weight.LINK, Weight.CHIP):
+            return QSize(wide + icon + menu + SPACE + (SPACE if self._weight is Weight.CHIP else 0), high + 4)
         sides = SPACE * (4 if self.text() and self._weight is Weight.PRIMARY else 3 if self.text() else 1) + 2
         return QSize(wide + icon + menu + sides, max(high, ICON) + (2 * SPACE if self.text() else SPACE + 2))
 
@@ -97,7 +101,8 @@ class Button(QPushButton):
         """Return fill, ink and line for the state the button is in."""
         none = QColor(Qt.GlobalColor.transparent)
         if not state & QStyle.StateFlag.State_Enabled:
-            fill = none if self._weight is Weight.QUIET else mix(tones.window, tones.raised, 0.6)
+            quiet = self._weight in (Weight.QUIET, Weight.LINK)
+            fill = none if quiet else mix(tones.window, tones.raised, 0.6)
             return fill, mix(tones.faint, tones.window, 0.25), fill
         pressed = state & (QStyle.StateFlag.State_Sunken | QStyle.StateFlag.State_On)
         hover = state & QStyle.StateFlag.State_MouseOver
@@ -105,9 +110,12 @@ class Button(QPushButton):
         if self._weight is Weight.PRIMARY:
             fill = mix(tones.accent, tones.text, depth)
             return fill, tones.accent_text, fill
-        if self._weight is Weight.QUIET:
+        if self._weight is Weight.CHIP:
+            fill = mix(tones.good_soft, tones.good, depth)
+            return fill, tones.good, fill
+        if self._weight in (Weight.QUIET, Weight.LINK):
             fill = mix(tones.window, tones.text, depth) if depth else none
-            return fill, tones.text, fill
+            return fill, tones.text if self._weight is Weight.QUIET else tones.accent, fill
         return mix(tones.base, tones.text, depth), tones.text, mix(tones.line, tones.text, 0.12)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QEvent, QRectF, QSize, Qt
-from PySide6.QtGui import QPainter, QPaintEvent, QPen
+from PySide6.QtGui import QFontMetrics, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QAbstractButton, QFrame, QSizePolicy, QVBoxLayout, QWidget
 
 from ..fonts import SPACE, scaled
@@ -51,7 +51,8 @@ class Choice(QAbstractButton):
     def sizeHint(self) -> QSize:
         """Return room for the whole sentence."""
         metrics = self.fontMetrics()
-        width = max(26 * metrics.averageCharWidth(), metrics.horizontalAdvance(self.text()) * 2)
+        bold = QFontMetrics(scaled(self.font(), 1.1, bold=True)).horizontalAdvance(self.text())
+        width = max(30 * metrics.averageCharWidth(), bold)
         return QSize(width + 4 * SPACE, self._height(width))
 
     def minimumSizeHint(self) -> QSize:

@@ -14,6 +14,14 @@ from ..draft import Draft
 from ..fonts import SPACE
 from ..palette import colours
 
+MARKS: dict[JoinKind | None, str] = {
+    JoinKind.EXISTS: "{name}?",
+    JoinKind.COUNT: "# {name}",
+    JoinKind.LATEST: "{name} ↓",
+    JoinKind.VALUES: "{name} […]",
+}
+"""How the picture writes tables whose rows are asked for, counted, sorted or gathered."""
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -23,7 +31,7 @@ class Node:
     depth: int
     row: float
     parent: str = ""
-    exists: bool = False
+    kind: JoinKind | None = None
     taken: bool = True
 
 
@@ -42,9 +50,9 @@ def place(draft: Draft) -> tuple[Node, ...]:
         below = [visit(child, depth + 1) for child in children.get(name, ()) if child not in nodes]
         row = sum(below) / len(below) if below else float(next(rows))
         join = joins.get(name)
-        exists = join is not None and join.kind is JoinKind.EXISTS
+        kind = None if join is None else join.kind
         taken = join is None or draft.has_join(name)
-        nodes[name] = Node(name, depth, row, parents.get(name, ""), exists, taken)
+        nodes[name] = Node(name, depth, row, parents.get(name, ""), kind, taken)
         return row
 
     visit(base, 0)
@@ -52,7 +60,7 @@ def place(draft: Draft) -> tuple[Node, ...]:
 
 
 class JoinPicture(QWidget):
-    """Paints the tree; joins that are not taken are faint, yes/no joins are dashed."""
+    """Paints the tree; joins that are not taken are faint, those of several rows dashed and marked by their kind."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -127,12 +135,12 @@ class JoinPicture(QWidget):
         painter.setBrush(tones.accent_soft if node.depth == 0 else tones.raised if node.taken else tones.base)
         painter.drawRoundedRect(box, 5, 5)
         painter.setPen(tones.text if node.taken else tones.faint)
-        words = f"{node.name}?" if node.exists else node.name
+        words = MARKS.get(node.kind, "{name}").format(name=node.name)
         words = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, round(box.width()) - 12)
         painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), words)
 
     def _pen(self, node: Node) -> QPen:
         tones = colours(self.palette())
         pen = QPen(tones.accent if node.taken else tones.line, 1.25)
-        pen.setStyle(Qt.PenStyle.DashLine if node.exists else Qt.PenStyle.SolidLine)
+        pen.setStyle(Qt.PenStyle.DashLine if node.kind is not None and node.kind.is_to_many else Qt.PenStyle.SolidLine)
         return pen

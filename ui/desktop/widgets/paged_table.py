@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, Signal
-from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import QModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtGui import QPainter, QResizeEvent
+from PySide6.QtWidgets import QHeaderView, QWidget
 
 from ..fonts import SPACE
 from ..models.rows import RowsModel
+from ..palette import colours
 from .views import DataTable
 
 NEAR_THE_EDGE = 60
 """How many rows from an end of what is held the rows beyond are asked for."""
+
+
+class RowNumbers(QHeaderView):
+    """Numbers in front of rows, without relief; a narrow strip where nobody knows them."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(Qt.Orientation.Vertical, parent)
+
+    def sectionSizeFromContents(self, section: int) -> QSize:
+        """Return room for the number."""
+        word = str(self.model().headerData(section, Qt.Orientation.Vertical) or "")
+        return QSize(self.fontMetrics().horizontalAdvance(word) + 2 * SPACE, self.defaultSectionSize())
+
+    def paintSection(self, painter: QPainter, rect: QRect, section: int) -> None:
+        """Paint one number."""
+        tones = colours(self.palette())
+        painter.fillRect(rect, tones.base)
+        painter.setPen(tones.faint)
+        word = str(self.model().headerData(section, Qt.Orientation.Vertical) or "")
+        flags = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        painter.drawText(rect.adjusted(0, 0, -SPACE, 0), int(flags), word)
 
 
 class PagedTable(DataTable):
@@ -23,11 +45,12 @@ class PagedTable(DataTable):
         super().__init__(parent)
         self._rows: RowsModel | None = None
         self.setVerticalScrollMode(DataTable.ScrollMode.ScrollPerItem)
+        self.setVerticalHeader(RowNumbers(self))
         heads = self.verticalHeader()
-        heads.setVisible(True)
         heads.setSectionsClickable(False)
         heads.setHighlightSections(False)
-        heads.setMinimumWidth(3 * SPACE)
+        heads.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
+        heads.setDefaultSectionSize(self.fontMetrics().height() + SPACE + 2)
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
 
     def show_rows(self, rows: RowsModel) -> None:
