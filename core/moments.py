@@ -36,6 +36,19 @@ def moments(column: Column | pa.Array) -> MomentArray:
     return np.full(len(column), np.datetime64("NaT"), "datetime64[us]")
 
 
+def only_days(times: MomentArray) -> bool:
+    """Whether every moment that is known is a midnight."""
+    known = times[~np.isnat(times)]
+    return bool((known == known.astype("datetime64[D]")).all())
+
+
+def is_after(times: MomentArray, others: MomentArray) -> NDArray[np.bool_]:
+    """Return which of `times` (N,) come after those of `others`; where one side knows days only, days are compared."""
+    if only_days(times) or only_days(others):
+        return np.asarray(times.astype("datetime64[D]") > others.astype("datetime64[D]"))
+    return np.asarray(times > others)
+
+
 def _micros(column: Column) -> MomentArray:
     zone = getattr(column.type, "tz", None)
     whole = column.cast(pa.timestamp("us", tz=zone), safe=False).cast(pa.int64())

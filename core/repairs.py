@@ -29,7 +29,7 @@ from crosslens.relational import ColumnRef, JoinKind, JoinSpec, QuerySpec
 from .columns import Column, column_at
 from .commands import Finding
 from .hashing import UInt64Array, hash_rows
-from .moments import moments
+from .moments import is_after, moments
 from .recipe import Repair, RepairKind
 
 BoolArray = NDArray[np.bool_]
@@ -67,6 +67,7 @@ class Repairing:
         self._rules = tuple(_RULES[repair.kind](repair, schema, query) for repair in repairs if repair.kind in _RULES)
         self._repairs = tuple(repairs)
         self._dropped = [0] * len(self._rules)
+        self._begun = False
         self._changed = dict.fromkeys((repair.kind for repair in repairs if repair.kind in LABEL_REPAIRS), 0)
 
     @property
@@ -78,6 +79,7 @@ class Repairing:
         """Return which rows of the next batch stay, bool (N,); column i of `batch` is `columns[i]`."""
         table = pa.Table.from_batches([batch]) if isinstance(batch, pa.RecordBatch) else batch
         kept = np.ones(table.num_rows, np.bool_)
+        self._begun = True
         for number, rule in enumerate(self._rules):
             stays = rule.kept([column_at(table, columns, ref) for ref in rule.columns], kept)
             self._dropped[number] += int((kept & ~stays).sum())
@@ -87,6 +89,7 @@ class Repairing:
     def labels(self, labels: Mapping[str, Float32Array]) -> dict[str, Float32Array]:
         """Return the labels (N,) by role name put right; without both a click and a conversion nothing changes."""
         found = dict(labels)
+        self._begun = True
         if FieldRole.CLICK not in found or FieldRole.CONVERSION not in found:
             return found
         for kind in self._changed:
@@ -100,17 +103,18 @@ class Repairing:
         return found
 
     def notes(self) -> tuple[Finding, ...]:
-        """Return what was done to the rows seen so far, one note per repair."""
+        """Return what was done to the rows seen so far, one note per repair; without counts if none were seen."""
         return tuple(note for repair in self._repairs if (note := self._note(repair)) is not None)
 
     def _note(self, repair: Repair) -> Finding | None:
         if repair.kind is RepairKind.IGNORE_FIELD:
             return _said(repair, f"{_listed(repair.fields)} {_is(repair.fields)} left out, as chosen.")
         if repair.kind in self._changed:
-            count = self._changed[repair.kind]
+            count = self._changed[repair.kind] if self._begun else None
             return _said(repair, _LABEL_WORDS[repair.kind].format(rows=_rows(count, "conversion")), count)
-        for rule, count in zip(self._rules, self._dropped, strict=True):
+        for rule, dropped in zip(self._rules, self._dropped, strict=True):
             if rule.repair == repair:
+                count = dropped if self._begun else None
                 return _said(repair, rule.words(count), count)
         return None
 
@@ -132,7 +136,7 @@ class _Rule:
     def kept(self, columns: list[Column], so_far: BoolArray) -> BoolArray:
         raise NotImplementedError
 
-    def words(self, count: int) -> str:
+    def words(self, count: int | None) -> str:
         raise NotImplementedError
 
 
@@ -145,7 +149,7 @@ class _Missing(_Rule):
             gaps |= missing(column)
         return ~gaps
 
-    def words(self, count: int) -> str:
+    def words(self, count: int | None) -> str:
         return f"{_rows(count)} without {_listed(self.repair.fields, 'or')} {_were(count)} left out, as chosen."
 
 
@@ -158,7 +162,7 @@ class _Orphans(_Rule):
     def kept(self, columns: list[Column], so_far: BoolArray) -> BoolArray:
         return ~orphans(columns[: self.keys], columns[self.keys :])
 
-    def words(self, count: int) -> str:
+    def words(self, count: int | None) -> str:
         finds = _is(self.repair.fields, "finds", "find")
         whose = f"{_rows(count)} whose {_listed(self.repair.fields)} {finds} no partner"
         return f"{whose} {_were(count)} left out, as chosen."
@@ -172,10 +176,10 @@ class _Late(_Rule):
         *others, own = (moments(column) for column in columns)
         late = np.zeros(len(so_far), np.bool_)
         for other in others:
-            late |= other > own
+            late |= is_after(other, own)
         return ~late
 
-    def words(self, count: int) -> str:
+    def words(self, count: int | None) -> str:
         names = _listed(self.repair.fields, "or")
         return f"{_rows(count)} with {names} after the row's own time {_were(count)} left out, as chosen."
 
@@ -208,7 +212,7 @@ class _Duplicates(_Rule):
             hashes.sort(kind="stable")  # merges two sorted runs in linear time
         self._runs.append(hashes)
 
-    def words(self, count: int) -> str:
+    def words(self, count: int | None) -> str:
         return f"{_rows(count, 'duplicate row')} {_were(count)} left out, as chosen."
 
 
@@ -304,11 +308,13 @@ def _field(name: str, schema: FieldSchema, repair: Repair) -> Field:
 # --- words ------------------------------------------------------------------------------------------------------------
 
 
-def _rows(count: int, what: str = "row") -> str:
+def _rows(count: int | None, what: str = "row") -> str:
+    if count is None:
+        return f"{what.capitalize()}s"
     return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
-def _were(count: int) -> str:
+def _were(count: int | None) -> str:
     return "is" if count == 1 else "are"
 
 

@@ -71,7 +71,7 @@ def check(
 
 
 def _repairing(raw: Rows, schema: FieldSchema, repairs: Sequence[Repair]) -> tuple[Repairing, list[Finding]]:
-    """Return the repairs that can be tried on these rows, and what is wrong with the others."""
+    """Return the repairs that can be tried on these rows, and what to say about the others."""
     usable: list[Repair] = []
     problems: list[Finding] = []
     for repair in repairs:
@@ -82,6 +82,8 @@ def _repairing(raw: Rows, schema: FieldSchema, repairs: Sequence[Repair]) -> tup
             continue
         if all(raw.has(ref) for ref in needed):
             usable.append(repair)
+        else:
+            problems += Repairing((repair,), schema, raw.query).notes()
     return Repairing(usable, schema, raw.query), problems
 
 

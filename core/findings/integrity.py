@@ -14,7 +14,7 @@ from .. import words
 from ..columns import Column
 from ..commands import Finding
 from ..hashing import hash_rows
-from ..moments import moments
+from ..moments import moments, only_days
 from ..recipe import Repair, RepairKind
 from ..repairs import missing, orphans
 from .fields import ENOUGH_ROWS
@@ -51,7 +51,7 @@ def _same_event(rows: Rows) -> Finding | None:
     count = int(repeated.sum())
     names = [rows.name(ref) for ref in refs]
     message = f"{rows.share(count)} repeat the {names[0]}, {names[1]} and {names[2]} of another row."
-    by_day = _only_days(rows.column(rows.time))
+    by_day = only_days(moments(rows.column(rows.time)))
     advice = "The times are days, so this may well be so." if by_day else "They were probably recorded twice."
     return _twice(rows, f"{message} {advice}", refs, repeated, "note" if by_day else "warn", "duplicate-events")
 
@@ -66,7 +66,7 @@ def _alike(rows: Rows) -> Finding | None:
     if not count or len(rows) - count < _MOSTLY_DISTINCT * len(rows):
         return None
     message = f"{rows.share(count)} are alike in all columns to another row. They were probably recorded twice."
-    severity = "warn" if rows.time is not None and not _only_days(rows.column(rows.time)) else "note"
+    severity = "warn" if rows.time is not None and not only_days(moments(rows.column(rows.time))) else "note"
     return _twice(rows, message, refs, repeated, severity, "duplicate-rows")
 
 
@@ -122,12 +122,6 @@ def _is_row_key(rows: Rows, ref: ColumnRef) -> bool:
         return False
     column = rows.column(ref)
     return words.is_id(ref.column) and not column.null_count and distinct(column) == len(column)
-
-
-def _only_days(column: Column) -> bool:
-    times = moments(column)
-    known = times[~np.isnat(times)]
-    return bool((known == known.astype("datetime64[D]")).all())
 
 
 # --- keys without a partner -------------------------------------------------------------------------------------------

@@ -10,7 +10,7 @@ from crosslens.relational import ColumnRef, JoinKind, JoinSpec
 from crosslens.schema import Field
 
 from ..commands import Finding
-from ..moments import MomentArray, moments
+from ..moments import is_after, moments
 from ..recipe import Repair, RepairKind
 from .fields import ignore
 from .rows import BoolArray, Rows, holds_times
@@ -26,21 +26,9 @@ def later_times(rows: Rows) -> Iterator[Finding]:
     for field in rows.features:
         column = rows.column(field.column)
         if field.column != rows.time and holds_times(column, field):
-            late = _later(moments(column), own)
+            late = is_after(moments(column), own)
             if late.any():
                 yield _too_late(rows, field, late)
-
-
-def _later(times: MomentArray, own: MomentArray) -> BoolArray:
-    """Return which times are after the row's own; where one side knows days only, days are compared."""
-    if _are_days(own) or _are_days(times):
-        return np.asarray(times.astype("datetime64[D]") > own.astype("datetime64[D]"))
-    return np.asarray(times > own)
-
-
-def _are_days(times: MomentArray) -> bool:
-    known = times[~np.isnat(times)]
-    return bool((known == known.astype("datetime64[D]")).all())
 
 
 def _too_late(rows: Rows, field: Field, late: BoolArray) -> Finding:
@@ -91,7 +79,7 @@ def _later_partners(rows: Rows, join: JoinSpec) -> BoolArray | None:
     if rows.time is None or join.time is None or not rows.has(ColumnRef(join.name, join.time)):
         return None
     column = rows.column(ColumnRef(join.name, join.time))
-    return _later(moments(column), moments(rows.column(rows.time)))
+    return is_after(moments(column), moments(rows.column(rows.time)))
 
 
 def _late_examples(rows: Rows, join: JoinSpec, late: BoolArray) -> tuple[str, ...]:

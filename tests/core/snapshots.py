@@ -9,7 +9,7 @@ import pyarrow as pa
 from crosslens import Field, FieldKind, FieldRole, FieldSchema
 from crosslens.relational import ColumnRef
 
-KINDS = {"categorical": FieldKind.CATEGORICAL, "numerical": FieldKind.NUMERICAL}
+KINDS = {kind.value: kind for kind in FieldKind}
 
 
 def ref(name: str) -> ColumnRef:
