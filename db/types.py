@@ -1,6 +1,12 @@
-"""What a column holds: from SQLite's loose words for types to logical types."""
+"""What a column holds: from a database's words for types to logical types."""
 
 from __future__ import annotations
+
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.sql import sqltypes
+from sqlalchemy.types import TypeEngine
 
 from crosslens.relational import ColumnType
 
@@ -40,3 +46,34 @@ def sqlite_type(declared: str) -> ColumnType:
     if word in _EXACT:
         return _EXACT[word]
     return next((kind for part, kind in _PARTS if part in word), ColumnType.OTHER)
+
+
+def sqlalchemy_type(kind: TypeEngine[Any]) -> ColumnType:
+    """Return the logical type of a reflected SQLAlchemy type; OTHER for what SQLAlchemy does not know."""
+    return next((found for base, found in _SQLALCHEMY if isinstance(kind, base)), ColumnType.OTHER)
+
+
+def choices_of(kind: TypeEngine[Any]) -> tuple[str, ...]:
+    """Return the choices of an enum, in its order; none for other types."""
+    choices = getattr(kind, "enums", None) if isinstance(kind, sa.Enum) else None
+    return tuple(str(choice) for choice in choices or ())
+
+
+# Subclasses stand before their bases: an Enum is a String, a Boolean may be an Integer, a Float is a Numeric.
+_SQLALCHEMY: tuple[tuple[Any, ColumnType], ...] = (
+    (sa.ARRAY, ColumnType.ARRAY),
+    (sa.JSON, ColumnType.JSON),
+    (sa.Boolean, ColumnType.BOOLEAN),
+    (sa.Interval, ColumnType.TEXT),
+    (sa.Enum, ColumnType.TEXT),
+    (sa.Uuid, ColumnType.TEXT),
+    (sa.Time, ColumnType.TEXT),
+    (sa.DateTime, ColumnType.TIMESTAMP),
+    (sa.Date, ColumnType.DATE),
+    (sa.Float, ColumnType.FLOAT),
+    (sa.Numeric, ColumnType.DECIMAL),
+    (sa.Integer, ColumnType.INTEGER),
+    (sa.LargeBinary, ColumnType.BINARY),
+    (sqltypes._Binary, ColumnType.BINARY),  # BINARY, VARBINARY and BYTEA have no public base of their own
+    (sa.String, ColumnType.TEXT),
+)
