@@ -48,6 +48,10 @@ class _Compiler(PGCompiler):
             name = _NOT_IN_NAMES.sub("_", name)
         return str(super().bindparam_string(name, *args, **kw))
 
+    def visit_try_cast(self, cast: Any, **kw: Any) -> str:
+        """Write TRY_CAST, which PostgreSQL does not have."""
+        return f"TRY_CAST({self.process(cast.clause, **kw)} AS {self.process(cast.typeclause, **kw)})"
+
     def visit_truediv_binary(self, binary: Any, operator: Any, **kw: Any) -> str:
         """Divide with `/`, which DuckDB never cuts to whole numbers."""
         return f"{self.process(binary.left, **kw)} / {self.process(binary.right, **kw)}"
@@ -80,7 +84,7 @@ class DuckDbDialect(PGDialect):
     ) -> None:
         super().__init__(paramstyle="named")
         self.catalog = catalog
-        self.places = places or {}
+        self.places = {} if places is None else places
 
 
 class Varchars(UserDefinedType[Any]):
