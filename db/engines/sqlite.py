@@ -28,6 +28,7 @@ from ..columns import Kind, first_kind, tuple_batches
 from ..errors import missing_source, source_error
 from ..types import sqlite_type
 from .base import never
+from .sqlite_split import ranges_of, without_first
 
 LOCK_SECONDS = 5.0
 """How long to wait for another program's lock."""
@@ -145,8 +146,16 @@ class SqliteSession:
         self._watch: _Watch | None = None
         self._dialect = sqlite_dialect.dialect(paramstyle="named")  # positional styles rewrite "%(x)s" inside names
         _check_file(self._path)
-        self._connection = self._connect()
-        self._file = self._same_file()
+        self._beside: tuple[sqlite3.Connection, int] | None = None
+        self._immutable = False
+        # Opened before SQLite does and closed after it: POSIX drops all locks of a process on a file that it closes.
+        self._descriptor = _opened(self._path)
+        try:
+            self._connection = self._connect()
+            self._file = self._same_file()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
 
     @property
     def name(self) -> str:
@@ -166,12 +175,20 @@ class SqliteSession:
     def close(self) -> None:
         """Close the file; closing twice is harmless."""
         self._connection.close()
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def uri(self) -> str:
+        """Return how the file was opened."""
+        return database_uri(self._path, immutable=self._immutable)
 
     # ------------------------------------------------------------------------------------------------ reading
 
     def fetch(self, statement: sa.Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows; bytes that are not UTF-8 inside text become replacement marks."""
-        return self._fetch(*self._render(statement))
+        return self.run(*self.rendered(statement))
 
     def kinds(self, columns: Sequence[ColumnInfo]) -> tuple[Kind, ...]:
         """Return the narrowest kinds; a column may hold anything here, whatever its type says."""
@@ -180,12 +197,19 @@ class SqliteSession:
     def batches(
         self, statement: sa.Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
     ) -> Generator[list[pa.Array], None, None]:
-        """Yield arrays of at most `rows` rows; inside a snapshot, so that a second reading sees the same rows."""
-        yield from tuple_batches(self._tuples(*self._render(statement), rows), kinds)
+        """Yield arrays of at most `rows` rows; inside a snapshot large tables are read by a process beside this one."""
+        reading = ranges_of(self, statement, kinds, rows=rows) if self._connection.in_transaction else None
+        if reading is not None:
+            yield from reading.batches()
+        else:
+            yield from tuple_batches(self.tuples(statement, rows), kinds)
 
-    def _tuples(
-        self, sql: str, parameters: Mapping[str, Any], batch: int
+    def tuples(
+        self, statement: sa.Select[*tuple[Any, ...]], batch: int, values: Mapping[str, Any] | None = None
     ) -> Generator[list[tuple[Any, ...]], None, None]:
+        """Yield rows in lists of `batch`; `values` replace those of named parameters."""
+        sql, parameters = self.rendered(statement)
+        parameters = {**parameters, **(values or {})}
         done = 0
         try:
             for rows in self._lists(sql, parameters, batch, text_factory=str):
@@ -194,7 +218,7 @@ class SqliteSession:
         except _UndecodableText:
             # Decoding every text in Python takes twice as long, so only a file that needs it pays: read on from there.
             tolerant = self._lists(sql, parameters, batch, text_factory=_decode)
-            yield from _without_first(tolerant, done)
+            yield from without_first(tolerant, done)
 
     def _lists(
         self, sql: str, parameters: Mapping[str, Any], batch: int, *, text_factory: Callable[[bytes], str] | type[str]
@@ -204,6 +228,12 @@ class SqliteSession:
             cursor.execute(sql, parameters)
             while rows := cursor.fetchmany(batch):
                 yield rows
+
+    def check(self) -> None:
+        """Raise what `watch` has to say, if anything; for work that SQLite does not do itself."""
+        if self._watch is not None and self._watch():
+            assert self._watch.reason is not None
+            raise self._watch.reason
 
     @contextmanager
     def watch(self, *, should_stop: Callable[[], bool] = never, seconds: float | None = None) -> Iterator[None]:
@@ -219,12 +249,25 @@ class SqliteSession:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Read inside one transaction."""
-        self._fetch("BEGIN")
+        with closing(self._connect()) as beside:
+            self._beside = beside, _data_version(beside)
+            self.run("BEGIN")
+            try:
+                yield
+            finally:
+                self._beside = None
+                if self._connection.in_transaction:  # an I/O error ends the transaction by itself
+                    self.run("ROLLBACK")
+
+    def sees_the_same(self) -> bool:
+        """Whether nobody has written since just before this snapshot began; asked of a connection beside it."""
+        if self._beside is None:
+            return False
+        connection, version = self._beside
         try:
-            yield
-        finally:
-            if self._connection.in_transaction:  # an I/O error ends the transaction by itself
-                self._fetch("ROLLBACK")
+            return _data_version(connection) == version
+        except sqlite3.OperationalError:  # locked: somebody waits to write
+            return False
 
     def identity(self) -> Mapping[str, str | int]:
         """Return path, sizes, times and versions of the file and its write-ahead log."""
@@ -240,8 +283,8 @@ class SqliteSession:
             "path": str(self._path.resolve()),
             "size": state.st_size,
             "mtime": state.st_mtime_ns,
-            "schema": self._fetch("PRAGMA schema_version")[0][0],
-            "change_counter": _change_counter(self._path),
+            "schema": self.run("PRAGMA schema_version")[0][0],
+            "change_counter": self._change_counter(),
         }
         with suppress(FileNotFoundError):  # most databases have no write-ahead log
             log = self._path.with_name(self._path.name + "-wal").stat()
@@ -257,7 +300,7 @@ class SqliteSession:
         listed = sa.select(master.c.name, master.c.type).where(
             master.c.type.in_(("table", "view")), ~master.c.name.like(r"sqlite\_%", escape="\\")
         )
-        rows = self._fetch(*self._render(listed.order_by(master.c.name)))
+        rows = self.run(*self.rendered(listed.order_by(master.c.name)))
         hidden = self._shadow_tables()
         bare = [self._reflect(name, kind == "view") for name, kind in rows if name not in hidden]
         return tuple(_with_targets(table, bare) for table in bare)
@@ -285,7 +328,7 @@ class SqliteSession:
 
     def _reflect(self, name: str, is_view: bool) -> TableInfo:
         try:
-            columns = self._pragma("table_xinfo", name)
+            columns = self.pragma("table_xinfo", name)
         except QueryError:  # a view over something that is gone; listed, and reading it says why
             return TableInfo(TableRef(name), (), is_view=is_view)
         visible = [row for row in columns if row[6] != 1]  # 1: hidden columns of virtual tables
@@ -303,7 +346,7 @@ class SqliteSession:
 
     def _foreign_keys(self, table: str) -> tuple[ForeignKey, ...]:
         keys: dict[int, list[tuple[Any, ...]]] = {}
-        for row in self._pragma("foreign_key_list", table):
+        for row in self.pragma("foreign_key_list", table):
             keys.setdefault(row[0], []).append(row)
         parts = [sorted(keys[number], key=lambda row: int(row[1])) for number in sorted(keys, reverse=True)]
         return tuple(
@@ -317,10 +360,10 @@ class SqliteSession:
 
     def _unique_keys(self, table: str) -> tuple[tuple[str, ...], ...]:
         found: list[tuple[str, ...]] = []
-        for _, index, unique, origin, partial in self._pragma("index_list", table):
+        for _, index, unique, origin, partial in self.pragma("index_list", table):
             if not unique or partial or origin == "pk":
                 continue
-            columns = [row[2] for row in self._pragma("index_info", index)]
+            columns = [row[2] for row in self.pragma("index_info", index)]
             if None not in columns:  # None: an expression
                 found.append(tuple(str(column) for column in columns))
         return tuple(sorted(found))
@@ -328,7 +371,7 @@ class SqliteSession:
     def _shadow_tables(self) -> set[str]:
         if sqlite3.sqlite_version_info < (3, 37):
             return set()
-        return {row[1] for row in self._fetch("PRAGMA table_list") if row[2] == "shadow"}
+        return {row[1] for row in self.run("PRAGMA table_list") if row[2] == "shadow"}
 
     def _statistics(self) -> dict[str, int]:
         """Return what ANALYZE once counted: the first number of any index of a table."""
@@ -357,8 +400,9 @@ class SqliteSession:
         guess = statistics.get(table.ref.name, min(high - low + 1, self._path.stat().st_size // smallest_row))
         return replace(table, rows=guess, rows_are_estimated=True)
 
-    def _pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
-        return self._fetch(f"PRAGMA main.{name}({self._dialect.identifier_preparer.quote_identifier(argument)})")
+    def pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
+        """Return what a PRAGMA says of a table or index."""
+        return self.run(f"PRAGMA main.{name}({self._dialect.identifier_preparer.quote_identifier(argument)})")
 
     # ------------------------------------------------------------------------------------------------ plumbing
 
@@ -375,16 +419,19 @@ class SqliteSession:
     def _connect_immutable(self) -> sqlite3.Connection:
         # Reading in write-ahead mode needs a shared index file beside the database. Where the folder cannot be
         # written and no log is there, nobody else is writing either, and the file can be read as it is.
+        self._immutable = True
         try:
             return guarded_connection(self._path, immutable=True)
         except sqlite3.Error as error:
             raise source_error(error, self._path) from error
 
-    def _render(self, statement: sa.Select[*tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:
+    def rendered(self, statement: sa.Select[*tuple[Any, ...]]) -> tuple[str, dict[str, Any]]:
+        """Return the text of a statement with the values it has."""
         compiled = statement.compile(dialect=self._dialect, compile_kwargs={"render_postcompile": True})
         return str(compiled), dict(compiled.params)
 
-    def _fetch(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
+        """Return the rows of a text that Crosslens wrote; bytes that are not UTF-8 become replacement marks."""
         with self._translated():
             self._connection.text_factory = _decode
             return self._connection.execute(sql, parameters or {}).fetchall()
@@ -400,20 +447,16 @@ class SqliteSession:
                 raise self._watch.reason from error
             raise source_error(error, self._path) from error
 
+    def _change_counter(self) -> str:
+        os.lseek(self._descriptor, 24, os.SEEK_SET)
+        return os.read(self._descriptor, 4).hex()
+
     def _same_file(self) -> tuple[int, int]:
         try:
             state = self._path.stat()
         except OSError as error:
             raise missing_source(self._path) from error
         return state.st_dev, state.st_ino
-
-
-def _without_first(batches: Iterable[list[tuple[Any, ...]]], skip: int) -> Generator[list[tuple[Any, ...]], None, None]:
-    for rows in batches:
-        rest = rows[skip:]
-        skip -= len(rows) - len(rest)
-        if rest:
-            yield rest
 
 
 def _decode(text: bytes) -> str:
@@ -459,10 +502,22 @@ def _check_file(path: Path) -> None:
         )
 
 
-def _change_counter(path: Path) -> str:
-    with path.open("rb") as file:
-        file.seek(24)
-        return file.read(4).hex()
+def _opened(path: Path) -> int:
+    try:
+        return os.open(path, os.O_RDONLY | getattr(os, "O_BINARY", 0))
+    except FileNotFoundError as error:
+        raise missing_source(path) from error
+    except OSError as error:
+        raise SourceError(
+            f"{path.name} could not be opened.",
+            why=f"The system says: {error.strerror or error}.",
+            do="Check that the file is still there and that you may read it and its folder.",
+            path=str(path),
+        ) from error
+
+
+def _data_version(connection: sqlite3.Connection) -> int:
+    return int(connection.execute("PRAGMA data_version").fetchone()[0])
 
 
 def _is_quiet_write_ahead(path: Path) -> bool:

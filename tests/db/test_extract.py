@@ -5,6 +5,7 @@ import json
 import os
 import sqlite3
 import time
+import tracemalloc
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
+import db.engines.sqlite_ranges as sqlite_ranges
 import db.extract as extract_module
 from crosslens.errors import QueryError, SourceError, Stopped, StorageError
 from crosslens.relational import ColumnRef, Comparison, FilterSpec, QuerySpec
@@ -325,16 +327,21 @@ def test_another_programs_commits_do_not_reach_a_snapshot_that_has_begun(tmp_pat
         assert source.extract(query("t", ("t", "id")), tmp_path / "out").rows == 0
 
 
-def test_memory_stays_flat_whatever_the_rows(tmp_path: Path) -> None:
-    with opened(_numbers(tmp_path / "x.db", 200_000)) as source:
-        peak = [0]
+@pytest.mark.parametrize("large", [100_000, 10**9], ids=["by a reader process", "by hand"])
+def test_memory_stays_flat_whatever_the_rows(large: int, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(sqlite_ranges, "LARGE_ROWS", large)
+    with opened(_numbers(tmp_path / "x.db", 300_000)) as source:
+        held: list[int] = []
         before = pa.total_allocated_bytes()
+        tracemalloc.start()
 
         def look(rows: int, total: int, seconds: float) -> None:
-            peak[0] = max(peak[0], pa.total_allocated_bytes() - before)
+            held.append(pa.total_allocated_bytes() - before + tracemalloc.get_traced_memory()[0])
 
         source.extract(query("t", ("t", "id"), ("t", "x")), tmp_path / "out", progress=look)
-    assert 0 < peak[0] < 200_000 * 16 / 2
+        tracemalloc.stop()
+    assert max(held[10:]) < 1.5 * max(held[:10])
+    assert 0 < max(held) < 300_000 * 16
 
 
 def test_a_limit_below_one_is_refused(shop) -> None:
