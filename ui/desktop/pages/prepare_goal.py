@@ -35,7 +35,7 @@ class GoalCard(Card):
         self._method, self._time, self._time_name = QComboBox(), QComboBox(), QLabel(self.tr("Time"))
         self._validation, self._test = _share_box(), _share_box()
         self._bar = ShareBar()
-        self.moment, self.rare, self.hashed = QLineEdit(), QSpinBox(minimum=1, maximum=10_000), QSpinBox()
+        self.moment, self.rare, self.hashed = QLineEdit(), QSpinBox(minimum=1, maximum=999), QSpinBox()
         self._name_all()
         self._lay_out()
         self._label.activated.connect(lambda _: self._choose_label())
@@ -86,7 +86,7 @@ class GoalCard(Card):
             box.setToolTip(name)
         for box in (self._label, self._method, self._time):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-            box.setMinimumContentsLength(14)
+            box.setMinimumContentsLength(10)
 
     def _lay_out(self) -> None:
         form = QFormLayout()
@@ -116,7 +116,7 @@ class GoalCard(Card):
         self.moment.setToolTip(
             self.tr("Say it in words: what is known only later is then looked for, and it stands in the report.")
         )
-        self.hashed.setRange(0, 100_000_000)
+        self.hashed.setRange(0, 990_000)
         self.hashed.setSingleStep(10_000)
         self.hashed.setGroupSeparatorShown(True)
         self.hashed.setSpecialValueText(self.tr("never"))

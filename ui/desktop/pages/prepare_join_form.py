@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from core.commands import JoinsMeasured, MeasureJoins
@@ -37,7 +37,7 @@ class JoinForm(QWidget):
         self.table, self.kind = _box(self.tr("Table to join")), _box(self.tr("What becomes of its rows"))
         for kind in JoinKind:
             self.kind.addItem(join_kind_words(kind), kind)
-            self.kind.setItemData(self.kind.count() - 1, join_kind_help(kind))
+            self.kind.setItemData(self.kind.count() - 1, join_kind_help(kind), Qt.ItemDataRole.ToolTipRole)
         self.pairs: list[tuple[QComboBox, QComboBox]] = []
         self._pairs = QVBoxLayout()
         self._pairs.setSpacing(4)
@@ -152,22 +152,14 @@ class JoinForm(QWidget):
         table = self.table.currentData()
         if not isinstance(table, TableInfo) or not table.columns:
             return
-        names = [column.name for column in table.columns]
-        stem = table.ref.name.lower().removesuffix("s")
-        for place in range(left.count()):
-            name = left.itemData(place).column
-            if name in names and name not in table.primary_key[:1]:
-                left.setCurrentIndex(place)
-                right.setCurrentIndex(names.index(name))
-                return
-            if table.primary_key and name.lower() in (f"{stem}_id", f"{stem}id"):
-                left.setCurrentIndex(place)
-                right.setCurrentIndex(names.index(table.primary_key[0]))
-                return
+        pairs = [(place, _partner(left.itemData(place), table)) for place in range(left.count())]
+        place, name = next(((place, name) for place, name in pairs if name), (0, table.columns[0].name))
+        left.setCurrentIndex(place)
+        right.setCurrentText(name)
 
     def _changed(self) -> None:
         self.add.setEnabled(self.join is not None)
-        without_time = self.join is None and self.kind.currentData() is JoinKind.LATEST
+        without_time = self.join is None and self.kind.currentData() == JoinKind.LATEST
         self.facts.setText(self.tr("No column of this table says when a row was known.") if without_time else "")
         self._wait.start()
 
@@ -192,10 +184,27 @@ class JoinForm(QWidget):
             self.left.emit()
 
 
+def _partner(column: ColumnRef, table: TableInfo) -> str:
+    """Return the column of `table` whose name says that it belongs to `column`, or an empty string."""
+    names = {each.name.lower(): each.name for each in table.columns}
+    key = table.primary_key[0] if table.primary_key else ""
+    name, source = column.column.lower(), _stem(column.source)
+    if key and name in (f"{_stem(table.ref.name)}_id", f"{_stem(table.ref.name)}id"):
+        return key
+    for referring in (f"{source}_{name}", f"{source}{name}"):
+        if referring in names:
+            return names[referring]
+    return names[name] if name in names and name != key.lower() else ""
+
+
+def _stem(name: str) -> str:
+    return name.lower().removesuffix("s")
+
+
 def _box(name: str) -> QComboBox:
     box = QComboBox()
     box.setAccessibleName(name)
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-    box.setMinimumContentsLength(8)
+    box.setMinimumContentsLength(6)
     roomy(box)
     return box

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QAction, QActionGroup
-from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QMenu, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QLabel, QMenu, QScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from crosslens.relational import ColumnRef, JoinFacts, JoinKind, JoinProposal, JoinSpec
 
@@ -19,10 +19,12 @@ from ..session import Session
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Card
 from ..widgets.join_picture import JoinPicture
-from ..widgets.labels import Badge, Muted
+from ..widgets.labels import Badge, Elided, Muted
 from ..wording import join_facts_words, join_kind_help, join_kind_words, join_words, table_name, whole
 from .prepare_join_form import JoinForm
 
+WIDEST = 280
+"""How much width the list of joins insists on."""
 MOST_ROWS = 9
 """How many lines of joins are seen without scrolling."""
 
@@ -93,8 +95,8 @@ class JoinsCard(Card):
         head.addWidget(self.add_button)
         split = QHBoxLayout()
         split.setSpacing(2 * SPACE)
-        split.addWidget(self._area, 1)
-        split.addWidget(self._side, 1)
+        split.addWidget(self._area, 5)
+        split.addWidget(self._side, 4)
         self.body.addLayout(head)
         self.body.addLayout(split, 1)
 
@@ -109,7 +111,8 @@ class JoinsCard(Card):
             self._rows.addWidget(Muted(self.tr("No key leads from this table to another one, and none refers to it.")))
         self._rows.addStretch(1)
         hint = self._list.sizeHint()
-        self._area.setMinimumSize(hint.width() + SPACE, min(hint.height(), MOST_ROWS * self._line_height()))
+        height = min(hint.height(), MOST_ROWS * self._line_height())
+        self._area.setMinimumSize(min(hint.width() + SPACE, WIDEST), height)
 
     def _line_height(self) -> int:
         return max(self.fontMetrics().height(), 18) + 4
@@ -138,13 +141,14 @@ class _JoinLine(QWidget):
         if proposal.is_guess:
             line.addWidget(self._guess())
         line.addStretch(1)
-        line.addWidget(self._facts(fact))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, SPACE, 0)
         layout.setSpacing(0)
         layout.addLayout(line)
         if join.kind.is_to_many or len(proposal.kinds) > 1:
-            layout.addLayout(self._options())
+            layout.addLayout(self._options(fact))
+        else:
+            line.addWidget(self._tipped(Muted(join_facts_words(fact), wrap=False), fact))
 
     def _guess(self) -> Badge:
         badge = Badge(self.tr("guess"), tone="note")
@@ -152,20 +156,20 @@ class _JoinLine(QWidget):
         badge.setAccessibleName(self.tr("A guess: {reason}").format(reason=self._proposal.reason))
         return badge
 
-    def _facts(self, fact: JoinFacts | None) -> Muted:
-        words = Muted(join_facts_words(fact), wrap=False)
+    def _tipped(self, words: QLabel, fact: JoinFacts | None) -> QLabel:
         if fact is not None and fact.problem:
             words.setToolTip(fact.problem)
         return words
 
-    def _options(self) -> QHBoxLayout:
+    def _options(self, fact: JoinFacts | None) -> QHBoxLayout:
         self.button = Button(self._words(), weight=Weight.LINK)
         self.button.setAccessibleName(self.tr("What becomes of {name}").format(name=self._proposal.join.name))
         self.button.setMenu(self._menu())
         line = QHBoxLayout()
         line.setContentsMargins(3 * SPACE - 4, 0, 0, 2)
+        line.setSpacing(SPACE)
         line.addWidget(self.button)
-        line.addStretch(1)
+        line.addWidget(self._tipped(Elided(join_facts_words(fact)), fact), 1)
         return line
 
     def _words(self) -> str:
@@ -174,7 +178,7 @@ class _JoinLine(QWidget):
         if join.kind is JoinKind.LATEST and join.time:
             words = self.tr("{kind} by {time}").format(kind=words, time=join.time)
         if join.up_to is not None:
-            words = self.tr("{kind}, known before {moment}").format(kind=words, moment=join.up_to)
+            words = self.tr("{kind}, before {moment}").format(kind=words, moment=join.up_to.column)
         return words
 
     def _menu(self) -> QMenu:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QScrollArea, QVBoxLayout, QWidget
 
 from core.commands import Finding
@@ -64,7 +65,16 @@ class FindingsList(QScrollArea):
             line.grown.connect(self._fit)
             self._lines.addWidget(line)
         self._lines.addStretch(1)
+        for line in self._inner.findChildren(QWidget, options=Qt.FindChildOption.FindDirectChildrenOnly):
+            line.show()  # what is not shown yet takes no room in the layout
         self._fit()
+
+    def changeEvent(self, event: QEvent) -> None:
+        """Draw the marks again in other colours."""
+        super().changeEvent(event)
+        if event.type() == QEvent.Type.PaletteChange:
+            shown, self._shown = self._shown, ((), ())
+            self.show_findings(*shown)
 
     def _chips(self, repairs: tuple[Repair, ...]) -> QWidget:
         row = QWidget()
@@ -84,10 +94,16 @@ class FindingsList(QScrollArea):
     def _take_back(self, repair: Repair, *_: object) -> None:
         self.takenBack.emit(repair)
 
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Sentences take fewer lines where there is more room."""
+        super().resizeEvent(event)
+        if event.oldSize().width() != event.size().width():
+            self._fit()
+
     def _fit(self) -> None:
         """Take the height of the lines, up to a few of them."""
         line = max(self.fontMetrics().height(), 16) + 10
-        wanted = self._inner.sizeHint().height()
+        wanted = self._lines.totalHeightForWidth(self.viewport().width())
         self.setFixedHeight(min(wanted, MOST_LINES * line) + 2)
 
 

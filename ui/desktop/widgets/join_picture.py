@@ -79,7 +79,7 @@ class JoinPicture(QWidget):
         """Return room for every table at the size of its name."""
         rows = 1 + max((node.row for node in self._nodes), default=0)
         depth = 1 + max((node.depth for node in self._nodes), default=0)
-        return QSize(round(depth * 100), round(rows * (self.fontMetrics().height() + 10)))
+        return QSize(round(depth * 76), round(rows * (self.fontMetrics().height() + 10)))
 
     def sizeHint(self) -> QSize:
         """Return a comfortable size."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QModelIndex, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QResizeEvent
-from PySide6.QtWidgets import QHeaderView, QWidget
+from PySide6.QtWidgets import QAbstractButton, QHeaderView, QWidget
 
 from ..fonts import SPACE
 from ..models.rows import RowsModel
@@ -46,6 +46,7 @@ class PagedTable(DataTable):
         self._rows: RowsModel | None = None
         self.setVerticalScrollMode(DataTable.ScrollMode.ScrollPerItem)
         self.setVerticalHeader(RowNumbers(self))
+        self.findChild(QAbstractButton).hide()  # the corner: it has nothing to do here, and a relief
         heads = self.verticalHeader()
         heads.setSectionsClickable(False)
         heads.setHighlightSections(False)
