@@ -40,7 +40,7 @@ def profile_columns(
 def profile_column(ref: ColumnRef, declared: ColumnType, array: pa.ChunkedArray, *, sampled: bool) -> ColumnProfile:
     """Return the profile of one column; its type is what the values show where they differ from what was declared."""
     counts = _value_counts(array)
-    kind = observed_type(declared, counts.field("values"))
+    kind = observed_type(declared, array.drop_null() if pa.types.is_list(array.type) else counts.field("values"))
     numbers = _numbers(array, kind)
     low, high, mean = _range(array, kind, numbers)
     return ColumnProfile(
@@ -60,18 +60,22 @@ def profile_column(ref: ColumnRef, declared: ColumnType, array: pa.ChunkedArray,
 
 
 def observed_type(declared: ColumnType, values: pa.Array) -> ColumnType:
-    """Return the declared type unless the distinct `values` contradict it, or show dates kept as text."""
+    """Return the declared type unless the `values` that are there contradict it, or show dates kept as text."""
     if len(values) == 0:
         return declared
     if pa.types.is_string(values.type):
         return _text_type(declared, values)
+    if pa.types.is_list(values.type):
+        return ColumnType.ARRAY
+    if pa.types.is_temporal(values.type):
+        return ColumnType.DATE if pa.types.is_date(values.type) else ColumnType.TIMESTAMP
     if pa.types.is_boolean(values.type) or declared in _TIMES | {ColumnType.DECIMAL}:
         return ColumnType.BOOLEAN if pa.types.is_boolean(values.type) else declared
     return ColumnType.INTEGER if pa.types.is_int64(values.type) else ColumnType.FLOAT
 
 
 def _text_type(declared: ColumnType, values: pa.Array) -> ColumnType:
-    if declared is ColumnType.BINARY:
+    if declared in (ColumnType.BINARY, ColumnType.JSON, ColumnType.ARRAY):
         return declared
     few = values[:_SURE_ROWS]
     for pattern, kind in ((_DATE, ColumnType.DATE), (_TIMESTAMP, ColumnType.TIMESTAMP)):
@@ -81,6 +85,9 @@ def _text_type(declared: ColumnType, values: pa.Array) -> ColumnType:
 
 
 def _value_counts(array: pa.ChunkedArray) -> pa.StructArray:
+    """Return the distinct values that are there with their counts; of lists, those of the values in them."""
+    if pa.types.is_list(array.type):
+        array = pc.list_flatten(array)
     counts = array.drop_null().value_counts()
     return counts.combine_chunks() if isinstance(counts, pa.ChunkedArray) else counts
 
@@ -107,8 +114,10 @@ def _numbers(array: pa.ChunkedArray, kind: ColumnType) -> np.ndarray | None:
     present = array.drop_null()
     if pa.types.is_string(present.type):
         return _times(present) if kind in _TIMES and len(present) else None
-    if pa.types.is_boolean(present.type) or len(present) == 0:
+    if pa.types.is_boolean(present.type) or pa.types.is_list(present.type) or len(present) == 0:
         return None
+    if pa.types.is_temporal(present.type):
+        return np.asarray(present.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(), np.float64) / 1e6
     return np.asarray(present.to_numpy(), np.float64)
 
 
@@ -127,9 +136,9 @@ def _range(
 ) -> tuple[float | str | None, float | str | None, float | None]:
     if numbers is None:
         return None, None, None
-    if pa.types.is_string(array.type):
+    if pa.types.is_string(array.type) or pa.types.is_temporal(array.type):
         limits = pc.min_max(array)
-        return limits["min"].as_py(), limits["max"].as_py(), None
+        return str(limits["min"]), str(limits["max"]), None
     mean = None if kind in _TIMES else float(numbers.mean())
     return float(numbers.min()), float(numbers.max()), mean
 

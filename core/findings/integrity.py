@@ -22,6 +22,7 @@ from .rows import BoolArray, Rows, distinct
 
 _MOSTLY_DISTINCT = 0.9
 """From this share of different rows on, rows alike in everything are no coincidence."""
+_BY_CHANCE = 2
 _RARELY_TWICE = 0.05
 _NEVER_MIND = 0.01
 """Below this share, keys without a partner are a note."""
@@ -57,17 +58,23 @@ def _same_event(rows: Rows) -> Finding | None:
 
 
 def _alike(rows: Rows) -> Finding | None:
-    """Rows alike in everything but a key of their own; only where nearly all other rows differ."""
+    """Rows alike in everything but a key of their own; only where nearly all other rows differ, and not by chance."""
     refs = [ref for ref in rows.columns if not _is_row_key(rows, ref)]
     if len(refs) < 2 or len(rows) < ENOUGH_ROWS:
         return None
     repeated = _repeated([rows.column(ref) for ref in refs])
     count = int(repeated.sum())
-    if not count or len(rows) - count < _MOSTLY_DISTINCT * len(rows):
+    if not count or len(rows) - count < _MOSTLY_DISTINCT * len(rows) or _may_be_chance(rows, refs, count):
         return None
     message = f"{rows.share(count)} are alike in all columns to another row. They were probably recorded twice."
-    severity = "warn" if rows.time is not None and not only_days(moments(rows.column(rows.time))) else "note"
-    return _twice(rows, message, refs, repeated, severity, "duplicate-rows")
+    return _twice(rows, message, refs, repeated, "warn", "duplicate-rows")
+
+
+def _may_be_chance(rows: Rows, refs: Sequence[ColumnRef], count: int) -> bool:
+    """Whether many more rows are alike but for the column that differs most; those recorded twice agree in that too."""
+    most = max(refs, key=lambda ref: distinct(rows.column(ref)))
+    others = [rows.column(ref) for ref in refs if ref != most]
+    return int(_repeated(others).sum()) > _BY_CHANCE * count
 
 
 def _events_twice(rows: Rows) -> Iterator[Finding]:

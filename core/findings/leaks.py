@@ -6,12 +6,15 @@ from collections.abc import Iterator, Mapping
 from itertools import combinations
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from crosslens.data import Float32Array, Int64Array
 from crosslens.schema import Field, FieldKind
 
 from ..columns import numbers
 from ..commands import Finding
+from ..lists import guess_delimiter, lists
 from .fields import ignore
 from .labels import Label
 from .rows import BoolArray, Rows, groups
@@ -24,7 +27,7 @@ _FEW_VALUES = 20
 _ENOUGH_POSITIVES = 50
 _PAIR_ROWS = 20_000
 _PAIR_FIELDS = 25
-_MOST_CELLS = 1_000_000
+_MOST_CELLS = 50_000
 _ENCODED_NOISE = 0.25
 """A rate per value taken from elsewhere differs from the one in these rows by chance: by 1 in these units."""
 _FEWEST_GROUPS = 5
@@ -75,6 +78,8 @@ def leaks(single: SingleFields) -> Iterator[Finding]:
 def _about(single: SingleFields, field: Field) -> Finding | None:
     labels, name = single.label.values, single.label.field.name
     gap = _gap_leak(single.groups(field) == 0, field, name, labels)
+    if gap is None and field.kind is FieldKind.MULTI_VALUED:
+        gap = _value_leak(single, field)
     if gap is not None:
         return gap
     alone = single.strength(field)
@@ -105,6 +110,24 @@ def _gap_leak(missing: BoolArray, field: Field, name: str, labels: Float32Array)
         if _is_certain(labels[rows], labels):
             message = f"All {rows.sum():,} rows {which} {field.name} have {name}."
             return _leak(field, "missing-leak", message, int(rows.sum()))
+    return None
+
+
+def _value_leak(single: SingleFields, field: Field) -> Finding | None:
+    """Return which one of several values gives the label away, if one of the frequent ones does."""
+    column, labels, name = single.rows.column(field.column), single.label.values, single.label.field.name
+    found = lists(column, field.delimiter or guess_delimiter(column))
+    values, parents = found.flatten(), np.asarray(pc.list_parent_indices(found).to_numpy())
+    counts = pc.value_counts(values)
+    order = np.argsort(-np.asarray(counts.field("counts").to_numpy()), kind="stable")[:_FEW_VALUES]
+    for value in counts.field("values").take(pa.array(order)):
+        has = np.zeros(len(labels), np.bool_)
+        has[parents[np.asarray(pc.equal(values, value).to_numpy(zero_copy_only=False))]] = True
+        alone = auc(labels, has.astype(np.float64))
+        if max(alone, 1 - alone) > LEAK_AUC:
+            return _leak(field, "leak", f"Whether {field.name} holds '{value}' tells {name} (AUC {shown(alone)}).")
+        if _is_certain(labels[has], labels):
+            return _leak(field, "leak", f"All {has.sum():,} rows with '{value}' in {field.name} have {name}.")
     return None
 
 

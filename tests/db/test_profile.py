@@ -1,6 +1,7 @@
 """What a column's values look like, against values put there on purpose."""
 
 import time
+from datetime import date, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -12,6 +13,8 @@ from db import sources
 from db.profile import profile_column
 
 from .helpers import exists, make_database, opened, query, ref
+
+LISTS = pa.list_(pa.string())
 
 
 def _profile(values: list, declared: ColumnType = ColumnType.OTHER, kind: pa.DataType | None = None) -> ColumnProfile:
@@ -39,7 +42,7 @@ def test_texts_have_a_mean_length_and_short_examples() -> None:
 @pytest.mark.parametrize("declared", list(ColumnType))
 @pytest.mark.parametrize("values", [[], [None, None]])
 def test_columns_without_values_keep_their_declared_type(declared: ColumnType, values: list) -> None:
-    for kind in (pa.int64(), pa.float64(), pa.string(), pa.bool_()):
+    for kind in (pa.int64(), pa.float64(), pa.string(), pa.bool_(), pa.date32(), pa.timestamp("us"), LISTS):
         profile = _profile(values, declared, kind)
         assert (profile.type, profile.nulls, profile.distinct) == (declared, len(values), 0)
         assert (profile.examples, profile.histogram, profile.mean) == ((), (), None)
@@ -73,6 +76,39 @@ def test_times_have_a_range_as_written_and_a_histogram() -> None:
     assert (profile.minimum, profile.maximum) == ("2024-01-01 00:00:00", "2024-01-02 00:00:00")
     assert [index for index, count in enumerate(profile.histogram) if count] == [0, 10, 19]
     assert profile.mean is None
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "expected", "limits"),
+    [
+        ([date(2024, 1, 1), date(2024, 1, 3), None], pa.date32(), ColumnType.DATE, ("2024-01-01", "2024-01-03")),
+        (
+            [datetime(2024, 1, 1, 10), datetime(2024, 1, 3), None],
+            pa.timestamp("us"),
+            ColumnType.TIMESTAMP,
+            ("2024-01-01 10:00:00", "2024-01-03 00:00:00"),
+        ),
+    ],
+)
+@pytest.mark.parametrize("declared", [ColumnType.OTHER, ColumnType.DATE, ColumnType.TIMESTAMP])
+def test_dates_and_times_with_a_type_of_their_own_are_profiled(declared, values, kind, expected, limits) -> None:
+    profile = _profile(values, declared, kind)
+    assert (profile.type, profile.nulls, profile.distinct) == (expected, 1, 2)
+    assert (profile.minimum[:19], profile.maximum[:19], profile.mean) == (*limits, None)
+    assert [index for index, count in enumerate(profile.histogram) if count] == [0, 19]
+    assert profile.examples[0] == (limits[0], 1)
+
+
+def test_lists_are_profiled_by_the_values_in_them() -> None:
+    profile = _profile([["red", "big"], ["red"], [], None], ColumnType.OTHER, pa.list_(pa.string()))
+    assert (profile.type, profile.rows, profile.nulls, profile.distinct) == (ColumnType.ARRAY, 4, 1, 2)
+    assert profile.examples == (("red", 2), ("big", 1))
+    assert (profile.histogram, profile.minimum, profile.mean_length) == ((), None, None)
+
+
+@pytest.mark.parametrize("declared", [ColumnType.JSON, ColumnType.ARRAY, ColumnType.BINARY])
+def test_text_that_stands_for_something_else_keeps_its_declared_type(declared) -> None:
+    assert _profile(['["a"]', "[]"], declared).type is declared
 
 
 def test_infinite_numbers_do_not_break_the_histogram() -> None:
