@@ -37,6 +37,7 @@ from ..fonts import SPACE
 from ..opening import open_project, open_saved, open_source
 from ..session import Session
 from ..sources import default_port, is_file, is_guarded, read_url, source_name, source_place, without_secret
+from ..ssl_options import Ssl, SslMode, has_ssl, read_ssl, ssl_options
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Card
 from ..widgets.labels import Badge, Elided, Muted, Title
@@ -46,13 +47,6 @@ from ..worker_client import Failure, Request
 OTHER = ""
 """The kind that stands for any other dialect."""
 PASSWORD, VARIABLE, OWN = "password", "variable", "own"
-FILES = {
-    "postgresql": ("sslrootcert", "sslcert", "sslkey"),
-    "mysql": ("ssl_ca", "ssl_cert", "ssl_key"),
-    "mariadb": ("ssl_ca", "ssl_cert", "ssl_key"),
-}
-"""Options that name the authority's certificate, one's own, and its key, by dialect."""
-MODE = {"postgresql": "sslmode", "mysql": "ssl_mode", "mariadb": "ssl_mode"}
 PASTED = 3
 """More letters than that at once were pasted, not typed."""
 
@@ -168,11 +162,11 @@ class ConnectPanel(QScrollArea):
         ):
             self.way.addItem(words, way)
         for words, mode in (
-            (self.tr("If the server offers it"), ""),
-            (self.tr("Always"), "require"),
-            (self.tr("Always, and check the certificate"), "verify-ca"),
-            (self.tr("Always, and check certificate and host name"), "verify-full"),
-            (self.tr("Never"), "disable"),
+            (self.tr("As driver and server agree"), SslMode.OFFERED),
+            (self.tr("Always"), SslMode.REQUIRE),
+            (self.tr("Always, and check the certificate"), SslMode.VERIFY_CA),
+            (self.tr("Always, and check certificate and host name"), SslMode.VERIFY_FULL),
+            (self.tr("Never"), SslMode.DISABLE),
         ):
             self.ssl.addItem(words, mode)
         self.dialect, self.host, self.database, self.username = (QLineEdit() for _ in range(4))
@@ -329,9 +323,10 @@ class ConnectPanel(QScrollArea):
         self._show_rows()
 
     def _show_rows(self) -> None:
-        way, dialect, encrypts = self.way.currentData(), self.kind.currentData(), bool(self.ssl.currentData())
+        way, dialect, mode = self.way.currentData(), self.kind.currentData(), SslMode(self.ssl.currentData())
         lasting = self._session.services.credentials.is_lasting
-        ssl = dialect in MODE
+        ssl = has_ssl(str(dialect))
+        files = ssl and mode not in (SslMode.OFFERED, SslMode.DISABLE)
         for field, visible in (
             (self.dialect, dialect == OTHER),
             (self.password, way == PASSWORD),
@@ -339,7 +334,7 @@ class ConnectPanel(QScrollArea):
             (self._passing, way == PASSWORD and not lasting),
             (self.variable, way == VARIABLE),
             (self.ssl, ssl),
-            *((box.property("line"), ssl and encrypts and self.ssl.currentData() != "disable") for box in self.files),
+            *((box.property("line"), files) for box in self.files),
         ):
             self._form.setRowVisible(field, visible)
 
@@ -358,22 +353,14 @@ class ConnectPanel(QScrollArea):
         self._show_rows()
 
     def _fill_options(self, connection: ConnectionSpec) -> None:
-        options = dict(without_secret(connection).options)
-        mode = options.pop(MODE.get(connection.dialect, ""), "")
-        self.ssl.setCurrentIndex(max(self.ssl.findData(mode), 0))
-        for box, name in zip(self.files, FILES.get(connection.dialect, ("", "", "")), strict=True):
-            box.setText(options.pop(name, ""))
-        self._rest = options
+        ssl, self._rest = read_ssl(connection.dialect, without_secret(connection).options)
+        self.ssl.setCurrentIndex(self.ssl.findData(ssl.mode))
+        for box, path in zip(self.files, (ssl.authority, ssl.certificate, ssl.key), strict=True):
+            box.setText(path)
 
     def _options(self) -> dict[str, str]:
-        options = dict(self._rest)
-        mode = str(self.ssl.currentData())
-        if self._dialect in MODE and mode:
-            options[MODE[self._dialect]] = mode
-            for box, name in zip(self.files, FILES[self._dialect], strict=True):
-                if mode != "disable" and box.text().strip():
-                    options[name] = box.text().strip()
-        return options
+        ssl = Ssl(SslMode(self.ssl.currentData()), *(box.text().strip() for box in self.files))
+        return {**self._rest, **ssl_options(self._dialect, ssl)}
 
     def _see_url(self, text: str) -> None:
         """Take a pasted URL over at once: its password does not stay in the box."""

@@ -2,6 +2,13 @@
 <!DOCTYPE TS>
 <TS version="2.1" language="en_GB" sourcelanguage="en_GB">
 <context>
+    <name>ConnectPanel</name>
+    <message numerus="yes">
+        <source>It works: %n table(s) can be read.</source>
+        <translation><numerusform>It works: %n table can be read.</numerusform><numerusform>It works: %n tables can be read.</numerusform></translation>
+    </message>
+</context>
+<context>
     <name>DataPage</name>
     <message numerus="yes">
         <source>%n column(s)</source>
