@@ -42,10 +42,11 @@ class RowSource(Protocol):
     def table(self, ref: TableRef) -> TableInfo:
         """Return one table; QueryError if it is gone."""
 
-    def propose_joins(self, base: TableRef) -> tuple[JoinProposal, ...]:
-        """Return joins along foreign keys, breadth first, parents before children.
+    def propose_joins(self, base: TableRef, *, select: str = "") -> tuple[JoinProposal, ...]:
+        """Return joins along keys, and guesses by names where no key says so; breadth first, parents before children.
 
-        LOOKUP for keys the base (or a lookup of it) holds, EXISTS for tables that refer to it.
+        LOOKUP for keys the base (or a lookup of it) holds, EXISTS for tables that refer to it. `select` is the user's
+        own SELECT instead of a table.
         """
 
     def columns(self, query: QuerySpec) -> tuple[tuple[ColumnRef, ColumnInfo], ...]:
@@ -61,7 +62,7 @@ class RowSource(Protocol):
         """Return what extracting and training on the query would take, quickly: from statistics and a sample."""
 
     def join_facts(self, query: QuerySpec, join: JoinSpec) -> JoinFacts:
-        """Measure what `join` would do to `query` (whose joins come before it)."""
+        """Measure what `join` would do to `query` (whose joins come before it); `problem` says if it took too long."""
 
     def page(
         self,
@@ -73,8 +74,10 @@ class RowSource(Protocol):
         near: float | None = None,
         rows: int = 200,
     ) -> Page:
-        """Return some rows of a table in key order, without counting: the first ones, or those behind or in front of an
-        anchor, or those near a share (0..1) of the table. `select` is the user's own SELECT instead of a table.
+        """Return some rows of a table in key order, without counting.
+
+        The first ones, or those behind or in front of an anchor, or those near a share (0..1) of the table. `select`
+        is the user's own SELECT instead of a table.
         """
 
     def profile(
@@ -82,10 +85,8 @@ class RowSource(Protocol):
     ) -> tuple[ColumnProfile, ...]:
         """Return one profile per column of the query, in its order, from at most some 100,000 rows."""
 
-    def sample(
-        self, query: QuerySpec, rows: int, *, should_stop: Callable[[], bool] = lambda: False
-    ) -> pa.Table:
-        """Return at most `rows` rows from all over the query; column i holds `query.columns[i]`, as a snapshot would."""
+    def sample(self, query: QuerySpec, rows: int, *, should_stop: Callable[[], bool] = lambda: False) -> pa.Table:
+        """Return at most `rows` rows from all over the query, as a snapshot holds them; column i is `query.columns[i]`."""
 
     def extract(
         self,

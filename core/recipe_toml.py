@@ -16,6 +16,19 @@
     table = "items"
     on = [["impressions", "item_id", "id"]]        earlier source, its column, column of the joined table
 
+    [[query.joins]]
+    name = "clicks before"
+    table = "clicks"
+    on = [["impressions", "user_id", "user_id"]]
+    kind = "count"                                 lookup, exists, count, latest or values
+    time = "clicked_at"
+    up_to = ["impressions", "shown_at"]            only clicks known before that
+
+    [query.sample]
+    method = "users"                               random, users or latest
+    rows = 100_000
+    column = ["impressions", "user_id"]
+
     [[fields]]
     column = ["item", "price"]
     name = "price"
@@ -29,7 +42,12 @@
     id = "lightgbm"
     parameters = { leaves = 31 }
 
-A table is a name, or `{ name = "items", schema = "shop" }`. A secret is never written.
+    [[repairs]]
+    kind = "drop-missing"
+    fields = ["price"]
+
+A table is a name, or `{ name = "items", schema = "shop" }`. With `select = "SELECT ..."` in [query], the user's own
+SELECT takes the place of the base table, which names it then. A secret is never written.
 """
 
 from __future__ import annotations
@@ -52,15 +70,18 @@ from crosslens.relational import (
     JoinKind,
     JoinSpec,
     QuerySpec,
+    SampleMethod,
+    SampleSpec,
     TableRef,
 )
+from crosslens.schema import TimePart
 
-from .recipe import FORMAT, ModelChoice, Recipe, SplitMethod, SplitSpec
+from .recipe import FORMAT, ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 
 E = TypeVar("E", bound=StrEnum)
 
-FILE_DIALECTS = frozenset({"sqlite", "duckdb"})
-"""Dialects whose database is a file, so that a relative path means: beside the recipe."""
+FILE_DIALECTS = frozenset({"sqlite", "duckdb", "files"})
+"""Dialects whose database is a file or a folder, so that a relative path means: beside the recipe."""
 _LINE_WIDTH = 120
 
 
@@ -71,9 +92,12 @@ def recipe_to_toml(recipe: Recipe) -> str:
 
 def _sections(recipe: Recipe) -> Iterator[list[str]]:
     top = {"title": recipe.title or None, "seed": recipe.seed, "minimum_count": recipe.minimum_count}
-    yield _lines({"format": FORMAT, **top})
+    rest = {"hash_buckets": recipe.hash_buckets or None, "moment": recipe.moment or None}
+    yield _lines({"format": FORMAT, **top, **rest})
     yield ["[source]", *_lines(_source(recipe.source))]
     yield ["[query]", *_lines(_query(recipe.query))]
+    if recipe.query.sample is not None:
+        yield ["[query.sample]", *_lines(_sample(recipe.query.sample))]
     for join in recipe.query.joins:
         yield ["[[query.joins]]", *_lines(_join(join))]
     for filter_ in recipe.query.filters:
@@ -85,6 +109,8 @@ def _sections(recipe: Recipe) -> Iterator[list[str]]:
     yield ["[split]", *_lines({"method": split.method, **shares})]
     for model in recipe.models:
         yield ["[[models]]", *_lines({"id": model.id, "parameters": dict(model.parameters) or None})]
+    for repair in recipe.repairs:
+        yield ["[[repairs]]", *_lines({"kind": repair.kind, "fields": list(repair.fields) or None})]
 
 
 def _source(source: ConnectionSpec) -> dict[str, Any]:
@@ -95,12 +121,15 @@ def _source(source: ConnectionSpec) -> dict[str, Any]:
         "port": source.port or None,
         "username": source.username or None,
         "options": dict(source.options) or None,
+        "credential": source.credential or None,
+        "password_variable": source.password_variable or None,
     }
 
 
 def _query(query: QuerySpec) -> dict[str, Any]:
     return {
         "base": _table(query.base),
+        "select": query.select or None,
         "columns": [_pair(column) for column in query.columns],
         "time": None if query.time is None else _pair(query.time),
         "limit": query.limit,
@@ -109,7 +138,13 @@ def _query(query: QuerySpec) -> dict[str, Any]:
 
 def _join(join: JoinSpec) -> dict[str, Any]:
     pairs = [[*_pair(left), right] for left, right in join.on]
-    return {"name": join.name, "table": _table(join.table), "on": pairs, "kind": join.kind}
+    moment = {"time": join.time, "up_to": None if join.up_to is None else _pair(join.up_to)}
+    return {"name": join.name, "table": _table(join.table), "on": pairs, "kind": join.kind, **moment}
+
+
+def _sample(sample: SampleSpec) -> dict[str, Any]:
+    column = None if sample.column is None else _pair(sample.column)
+    return {"method": sample.method, "rows": sample.rows, "seed": sample.seed or None, "column": column}
 
 
 def _filter(filter_: FilterSpec) -> dict[str, Any]:
@@ -117,8 +152,16 @@ def _filter(filter_: FilterSpec) -> dict[str, Any]:
 
 
 def _field(field: Field) -> dict[str, Any]:
-    meaning = {"kind": field.kind, "role": field.role, "bins": field.bins or None, "reason": field.reason or None}
-    return {"column": _pair(field.column), "name": field.name, **meaning}
+    return {
+        "column": _pair(field.column),
+        "name": field.name,
+        "kind": field.kind,
+        "role": field.role,
+        "bins": field.bins or None,
+        "delimiter": field.delimiter or None,
+        "parts": [str(part) for part in field.parts] or None,
+        "reason": field.reason or None,
+    }
 
 
 def _table(table: TableRef) -> str | dict[str, str]:
@@ -160,12 +203,18 @@ def _inline(value: Any) -> str:
 
 
 def _text(value: str) -> str:
+    """Return a text in quotes, one of several lines (a SELECT, say) as it was written."""
+    lines = [_escaped(line) for line in str(value).split("\n")]
+    return f'"{lines[0]}"' if len(lines) == 1 else '"""\n' + "\n".join(lines) + '"""'
+
+
+def _escaped(line: str) -> str:
     # JSON's escapes are a subset of TOML's; DEL is the one character TOML wants escaped and JSON does not
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return json.dumps(line, ensure_ascii=False)[1:-1].replace("\x7f", "\\u007f")
 
 
 def _key(key: str) -> str:
-    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else _text(key)
+    return key if re.fullmatch(r"[A-Za-z0-9_-]+", key) else f'"{_escaped(key)}"'
 
 
 def recipe_from_toml(text: str, *, folder: Path | None = None) -> Recipe:
@@ -179,14 +228,18 @@ def recipe_from_toml(text: str, *, folder: Path | None = None) -> Recipe:
         title=top.text("title", ""),
         seed=top.integer("seed", 0),
         minimum_count=top.integer("minimum_count", 2, minimum=1),
+        hash_buckets=top.integer("hash_buckets", 0, minimum=0),
+        moment=top.text("moment", ""),
         source=_read_source(top.section("source"), folder),
         query=_read_query(top.section("query")),
         fields=_read_fields(top),
         split=_read_split(top.section("split", optional=True)),
         models=tuple(_read_model(section) for section in top.sections("models")),
+        repairs=tuple(_read_repair(section) for section in top.sections("repairs")),
     )
     top.done()
     _check_columns(recipe)
+    _check_repairs(recipe)
     return recipe
 
 
@@ -220,7 +273,7 @@ def _read_source(section: _Section, folder: Path | None) -> ConnectionSpec:
     if "secret" in section.data or "password" in section.data:
         raise RecipeError(
             "A recipe never holds a password.",
-            do="Remove it from [source]; Crosslens asks for it, or reads the keyring.",
+            do="Remove it from [source]; Crosslens asks for it, or reads keyring or environment variable.",
         )
     dialect, database = section.text("dialect"), section.text("database")
     spec = ConnectionSpec(
@@ -230,6 +283,8 @@ def _read_source(section: _Section, folder: Path | None) -> ConnectionSpec:
         port=section.integer("port", 0, minimum=0),
         username=section.text("username", ""),
         options=section.texts_by_name("options"),
+        credential=section.text("credential", ""),
+        password_variable=section.text("password_variable", ""),
     )
     section.done()
     return spec
@@ -249,6 +304,8 @@ def _read_query(section: _Section) -> QuerySpec:
         filters=tuple(_read_filter(each) for each in section.sections("filters")),
         time=section.column("time") if section.has("time") else None,
         limit=section.integer("limit", minimum=1) if section.has("limit") else None,
+        select=section.text("select", ""),
+        sample=_read_sample(section.section("sample")) if section.has("sample") else None,
     )
     section.done()
     return query
@@ -260,9 +317,22 @@ def _read_join(section: _Section) -> JoinSpec:
         table=section.table("table"),
         on=tuple((ColumnRef(left, column), right) for left, column, right in section.triples("on")),
         kind=section.choice("kind", JoinKind, JoinKind.LOOKUP),
+        time=section.text("time") if section.has("time") else None,
+        up_to=section.column("up_to") if section.has("up_to") else None,
     )
     section.done()
     return join
+
+
+def _read_sample(section: _Section) -> SampleSpec:
+    sample = SampleSpec(
+        method=section.choice("method", SampleMethod),
+        rows=section.integer("rows", minimum=1),
+        seed=section.integer("seed", 0),
+        column=section.column("column") if section.has("column") else None,
+    )
+    section.done()
+    return sample
 
 
 def _read_filter(section: _Section) -> FilterSpec:
@@ -291,6 +361,8 @@ def _read_field(section: _Section) -> Field:
         kind=section.choice("kind", FieldKind),
         role=section.choice("role", FieldRole),
         bins=section.integer("bins", 0, minimum=0),
+        delimiter=section.text("delimiter", ""),
+        parts=tuple(section.choices("parts", TimePart)),
         reason=section.text("reason", ""),
     )
     section.done()
@@ -315,10 +387,31 @@ def _read_model(section: _Section) -> ModelChoice:
     return model
 
 
+def _read_repair(section: _Section) -> Repair:
+    repair = Repair(section.choice("kind", RepairKind), tuple(section.texts("fields")))
+    section.done()
+    return repair
+
+
+def _check_repairs(recipe: Recipe) -> None:
+    names = [field.name for field in recipe.fields]
+    for repair in recipe.repairs:
+        for name in repair.fields:
+            if name not in names:
+                raise RecipeError(
+                    f"The repair {repair.kind} concerns '{name}', but there is no such field.",
+                    do=_did_you_mean(name, names) or "Correct the name, or remove the repair.",
+                    name=name,
+                )
+
+
 def _check_columns(recipe: Recipe) -> None:
     query = recipe.query
     sources = [query.base.name, *(join.name for join in query.joins)]
     used = [*query.columns, *(each.column for each in query.filters), *([query.time] if query.time else [])]
+    if query.sample is not None and query.sample.column is not None:
+        used.append(query.sample.column)
+    used += [join.up_to for join in query.joins if join.up_to is not None]
     for column in (*used, *(left for join in query.joins for left, _ in join.on)):
         if column.source not in sources:
             raise RecipeError(
@@ -384,8 +477,19 @@ class _Section:
         )
         return value
 
+    def texts(self, key: str) -> list[str]:
+        value: list[str] = self._get(key, [], list, "a list of texts")
+        if not all(isinstance(entry, str) for entry in value):
+            raise self._wrong(key, value, "a list of texts")
+        return value
+
+    def choices(self, key: str, kind: type[E]) -> list[E]:
+        return [self._chosen(key, text, kind) for text in self.texts(key)]
+
     def choice(self, key: str, kind: type[E], default: E | None = None) -> E:
-        text = self.text(key, default)
+        return self._chosen(key, self.text(key, default), kind)
+
+    def _chosen(self, key: str, text: str, kind: type[E]) -> E:
         try:
             return kind(text)
         except ValueError:
@@ -394,14 +498,17 @@ class _Section:
             raise self._wrong(key, text, f"one of {', '.join(known)}", near) from None
 
     def section(self, key: str, *, optional: bool = False) -> _Section:
-        return _Section(self._get(key, {} if optional else None, dict, "a section"), f"in [{key}]")
+        return _Section(self._get(key, {} if optional else None, dict, "a section"), f"in [{self._full(key)}]")
 
     def sections(self, key: str) -> list[_Section]:
         entries = self._get(key, [], list, "a list of sections")
-        name = key if self._place.startswith("at the top") else f"{self._place[4:-1]}.{key}"
+        name = self._full(key)
         if not all(isinstance(entry, dict) for entry in entries):
             raise self._wrong(key, entries, f"sections that start with [[{name}]]")
         return [_Section(entry, f"in [[{name}]] number {place}") for place, entry in enumerate(entries, start=1)]
+
+    def _full(self, key: str) -> str:
+        return key if self._place.startswith("at the top") else f"{self._place[4:-1]}.{key}"
 
     def table(self, key: str) -> TableRef:
         value = self._get(key, None, (str, dict), "the name of a table")

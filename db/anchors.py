@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -50,8 +49,10 @@ def between(low: Any, high: Any, share: float) -> Any:
     if isinstance(low, bool) or type(low) is not type(high):
         return None
     if isinstance(low, int):
-        return low + math.floor((high - low) * share) if abs(high - low) < _EXACT else low + int(
-            Decimal(high - low) * Decimal(share)
+        return (
+            low + math.floor((high - low) * share)
+            if abs(high - low) < _EXACT
+            else low + int(Decimal(high - low) * Decimal(share))
         )
     if isinstance(low, (float, datetime)):
         return low + (high - low) * share
@@ -66,8 +67,8 @@ def between(low: Any, high: Any, share: float) -> Any:
 
 def _text_between(low: str, high: str, share: float) -> str:
     """Read the characters behind the common start as digits between the smallest and the largest that occur."""
-    common = os.path.commonprefix([low, high])
-    first, last = low[len(common) :][:_DIGITS], high[len(common) :][:_DIGITS]
+    shared = next((place for place, (one, other) in enumerate(zip(low, high, strict=False)) if one != other), len(low))
+    common, first, last = low[:shared], low[shared:][:_DIGITS], high[shared:][:_DIGITS]
     codes = [ord(character) for character in first + last] or [0]
     least, base = min(codes), max(codes) - min(codes) + 1
     ends = [_number(text, least, base) for text in (first, last)]

@@ -183,7 +183,9 @@ class Statement:
 
     def _names(self, join: JoinSpec) -> list[str]:
         """Return the columns of a join that are asked for."""
-        return [column.name for column in self.plan.offered(join.name) if ColumnRef(join.name, column.name) in self._used]
+        return [
+            column.name for column in self.plan.offered(join.name) if ColumnRef(join.name, column.name) in self._used
+        ]
 
     def _offer(self, join: JoinSpec, name: str, column: Column) -> None:
         self._columns[ColumnRef(join.name, name)] = column
@@ -257,9 +259,7 @@ def keys_are_unique(table: TableInfo, columns: Iterable[str]) -> bool:
 # ------------------------------------------------------------------------------------------------ fewer rows
 
 
-def _drawn(
-    plan: Plan, row_id: str | None, *, users_only: bool = False
-) -> tuple[Draw | None, tuple[FilterSpec, ...]]:
+def _drawn(plan: Plan, row_id: str | None, *, users_only: bool = False) -> tuple[Draw | None, tuple[FilterSpec, ...]]:
     """Return what draws the query's sample and limit from the base, and the filters that are left to apply."""
     steps = [step for step in _steps(plan) if not users_only or step is _users]
     draw: Draw | None = None
@@ -280,9 +280,7 @@ def _steps(plan: Plan) -> Iterator[Step]:
         yield _first if plan.query.time is None else _last
 
 
-def _step(
-    plan: Plan, row_id: str | None, step: Step, draw: Draw | None, filters: tuple[FilterSpec, ...]
-) -> Draw:
+def _step(plan: Plan, row_id: str | None, step: Step, draw: Draw | None, filters: tuple[FilterSpec, ...]) -> Draw:
     query = plan.query
     users = () if query.sample is None or query.sample.column is None else (query.sample.column,)
     wanted = (*(item.column for item in filters), *users, *((query.time,) if query.time else ()))
@@ -321,7 +319,7 @@ def _users(statement: Statement, rows: Rows, filters: tuple[FilterSpec, ...]) ->
     assert sample is not None and sample.column is not None
     counted = Statement(plan, (*(item.column for item in filters), sample.column), row_id=None)
     user = counted.column(sample.column)
-    present_ones = counted.conditions(filters) + [user.is_not(None)]
+    present_ones = [*counted.conditions(filters), user.is_not(None)]
     each = (
         sa.select(user.label("u"), sa.func.count().label("n"))
         .select_from(counted.tables)

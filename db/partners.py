@@ -111,8 +111,7 @@ def counts_before(rows: Partners, moments: sa.Subquery) -> Rows:
         partition_by=_keys(line, width), order_by=[line.c.at, line.c.is_row], rows=(None, 0)
     )
     walked = sa.select(*_keys(line, width), line.c.at, line.c.is_row, passed.label("n")).subquery("walked")
-    found = sa.select(*_keys(walked, width), walked.c.at, walked.c.n).where(walked.c.is_row == 0)
-    return found
+    return sa.select(*_keys(walked, width), walked.c.at, walked.c.n).where(walked.c.is_row == 0)
 
 
 def latest_before(rows: Partners, moments: sa.Subquery, columns: Sequence[str]) -> Rows:

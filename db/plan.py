@@ -169,8 +169,9 @@ def known_table(ref: TableRef, tables: Mapping[TableRef, TableInfo]) -> TableInf
     if not tables[ref].columns:
         raise QueryError(
             f"“{ref.name}” cannot be read.",
-            why="It is a view over something the database no longer has, or you may not read it.",
-            do="Repair the view in the database, or choose another table.",
+            why=tables[ref].problem
+            or "It is a view over something the database no longer has, or you may not read it.",
+            do="Repair it in the database, or choose another table.",
             table=ref.name,
         )
     return tables[ref]

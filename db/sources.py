@@ -32,11 +32,12 @@ from .compile import Draw, count_rows, most_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
-from .joins import measure_join, propose_joins, refuse_multiplying
+from .joins import measure_join, refuse_multiplying
 from .own_select import MYSQL, POSTGRESQL, STANDARD, Lexicon, single_select
 from .paging import Place, read_page
 from .plan import Plan, known_table, make_plan, own_table, referenced
 from .profile import profile_columns
+from .proposals import propose_joins
 from .sampling import SAMPLE_ROWS, first_rows, sample_rows
 from .writing import write_database
 
@@ -102,9 +103,10 @@ class SqlSource:
         """Return one table; QueryError if it is gone."""
         return known_table(ref, self._known())
 
-    def propose_joins(self, base: TableRef) -> tuple[JoinProposal, ...]:
-        """Return joins along foreign keys, breadth first, parents before children."""
-        return propose_joins(self.table(base), self._known())
+    def propose_joins(self, base: TableRef, *, select: str = "") -> tuple[JoinProposal, ...]:
+        """Return joins along keys, and guesses by names; breadth first, parents before children."""
+        table = own_table(base, self._own_columns(select)) if select else self.table(base)
+        return propose_joins(table, self._known())
 
     def columns(self, query: QuerySpec) -> tuple[tuple[ColumnRef, ColumnInfo], ...]:
         """Return every column the base and the joins offer, flags and numbers included."""

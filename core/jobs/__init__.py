@@ -6,10 +6,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ..commands import (
+    CountRows,
+    EstimateQuery,
     ExplainRow,
     MakeReport,
     MakeSample,
     MakeValueTable,
+    MeasureJoins,
     OpenSource,
     PrepareFields,
     ProposeQuery,
@@ -18,7 +21,15 @@ from ..commands import (
     Train,
 )
 from ..services import JobControl, Services
-from .browse import open_source, prepare_fields, propose_query, read_page
+from .browse import (
+    count_rows,
+    estimate_query,
+    measure_joins,
+    open_source,
+    prepare_fields,
+    propose_query,
+    read_page,
+)
 from .explain import explain_row, make_value_table
 from .report import make_report
 from .sample import make_sample
@@ -28,6 +39,9 @@ from .train import train
 HANDLERS: Mapping[type, Callable[[Any, Services, JobControl], Any]] = {
     OpenSource: open_source,
     ReadPage: read_page,
+    CountRows: count_rows,
+    MeasureJoins: measure_joins,
+    EstimateQuery: estimate_query,
     ProposeQuery: propose_query,
     PrepareFields: prepare_fields,
     MakeSample: make_sample,

@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
+import time as clock
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date, datetime, time
-from decimal import Decimal
 from typing import Any
 
-from crosslens.errors import QueryError
-from crosslens.relational import JoinFacts, JoinKind, JoinProposal, QuerySpec, TableRef
+from crosslens.errors import DataError, QueryError
+from crosslens.relational import (
+    ColumnRef,
+    ExtractionEstimate,
+    JoinFacts,
+    JoinKind,
+    JoinProposal,
+    QuerySpec,
+    TableRef,
+)
+from crosslens.schema import Field, FieldSchema
 
 from ..commands import (
+    CountRows,
+    EstimateQuery,
     Finding,
+    JoinsMeasured,
+    MeasureJoins,
     OpenSource,
     PageRead,
     Phase,
@@ -20,14 +34,19 @@ from ..commands import (
     ProposeQuery,
     QueryProposal,
     ReadPage,
+    RowsCounted,
     SourceOverview,
 )
-from ..findings import check_profiles
+from ..findings import MOST_ROWS, check_preparation
 from ..ports import RowSource
+from ..recipe import Repair
+from ..repairs import Repairing
 from ..roles import suggest_fields
 from ..services import JobControl, Services
 
 _WORTH_JOINING = 0.05
+MEASURING_SECONDS = 60.0
+"""Proposed joins are measured for so long; those left over are offered without their facts."""
 
 
 def open_source(request: OpenSource, services: Services, control: JobControl) -> SourceOverview:
@@ -38,27 +57,63 @@ def open_source(request: OpenSource, services: Services, control: JobControl) ->
 
 
 def read_page(request: ReadPage, services: Services, _: JobControl) -> PageRead:
-    """Read the next rows of a table."""
+    """Read some rows of a table, or of the user's own SELECT."""
     with services.sources.open(request.connection) as source:
-        page = source.page(request.table, after=request.after, rows=request.rows)
+        page = source.page(
+            request.table,
+            select=request.select,
+            after=request.after,
+            before=request.before,
+            near=request.near,
+            rows=request.rows,
+        )
     rows = tuple(tuple(_display(value) for value in row) for row in page.rows)
-    anchor = None if page.anchor is None else tuple(page.anchor)
-    return PageRead(page.columns, rows, anchor)
+    return PageRead(page.columns, rows, page.anchor, page.start)
+
+
+def count_rows(request: CountRows, services: Services, control: JobControl) -> RowsCounted:
+    """Count the rows of a table or query exactly."""
+    with services.sources.open(request.connection) as source:
+        control.say(Phase.READING, f"Counting the rows of {request.query.base.name}")
+        return RowsCounted(source.count(request.query, should_stop=control.should_stop))
+
+
+def estimate_query(request: EstimateQuery, services: Services, control: JobControl) -> ExtractionEstimate:
+    """Estimate what reading and training on a query would take."""
+    with services.sources.open(request.connection) as source:
+        control.say(Phase.READING, "Estimating rows, disk and memory")
+        return source.estimate(_complete(source, request.query))
+
+
+def measure_joins(request: MeasureJoins, services: Services, control: JobControl) -> JoinsMeasured:
+    """Measure the joins of a query, each given the ones before it."""
+    with services.sources.open(request.connection) as source:
+        facts = []
+        for number, join in enumerate(request.query.joins):
+            control.check()
+            control.say(Phase.READING, f"Measuring the join “{join.name}”", number / len(request.query.joins))
+            before = replace(request.query, joins=request.query.joins[:number], columns=())
+            facts.append(source.join_facts(_own_filters(before), join))
+        return JoinsMeasured(tuple(facts))
 
 
 def propose_query(request: ProposeQuery, services: Services, control: JobControl) -> QueryProposal:
-    """Propose joins along keys, measured; the query takes those that match and add something."""
+    """Propose joins along keys and names, measured; the query takes those that match and add something."""
     with services.sources.open(request.connection) as source:
-        return propose(source, request.base, control)
+        return propose(source, request.base, control, select=request.select)
 
 
-def propose(source: RowSource, base: TableRef, control: JobControl) -> QueryProposal:
+def propose(source: RowSource, base: TableRef, control: JobControl, *, select: str = "") -> QueryProposal:
     """Return the proposal for one open source."""
-    query = QuerySpec(base=base, columns=())
-    proposals = source.propose_joins(base)
+    query = QuerySpec(base=base, columns=(), select=select)
+    proposals = source.propose_joins(base, select=select)
     facts: list[JoinFacts] = []
+    started = clock.monotonic()
     for number, proposal in enumerate(proposals):
         control.check()
+        if clock.monotonic() - started > MEASURING_SECONDS:
+            facts.append(JoinFacts(proposal.join.name, 0.0, 0, 0, 0, "Not measured: there are many joins to measure."))
+            continue
         control.say(Phase.READING, f"Measuring the join with {proposal.join.table.name}", number / len(proposals))
         facts.append(source.join_facts(_with_parents(query, proposals, proposal), proposal.join))
     query = _take(query, proposals, facts)
@@ -67,18 +122,53 @@ def propose(source: RowSource, base: TableRef, control: JobControl) -> QueryProp
 
 
 def prepare_fields(request: PrepareFields, services: Services, control: JobControl) -> Preparation:
-    """Profile the columns of a query and suggest what they mean."""
+    """Profile the columns of a query, suggest what they mean, and check them on a sample of the rows."""
     with services.sources.open(request.connection) as source:
         control.say(Phase.READING, "Looking at the columns")
         query = _complete(source, request.query)
         profiles = source.profile(query, should_stop=control.should_stop)
         infos = dict(source.columns(query))
         columns = [(ref, infos[ref]) for ref in query.columns]
-        fields = suggest_fields(columns, profiles, query, source.tables())
+        suggested = suggest_fields(columns, profiles, query, source.tables())
+        fields = suggested if request.fields is None else _as_set(suggested, request.fields)
         control.check()
-        rows = source.count(query)
-        findings: tuple[Finding, ...] = check_profiles(fields, profiles)
+        rows = source.count(query, should_stop=control.should_stop)
+        control.say(Phase.READING, "Looking for leaks and untidy rows")
+        wider = replace(query, columns=_looked_at(query, fields, request.repairs))
+        findings: tuple[Finding, ...] = check_preparation(
+            fields,
+            profiles,
+            table=source.sample(wider, MOST_ROWS, should_stop=control.should_stop),
+            columns=wider.columns,
+            query=query,
+            moment=request.moment,
+            repairs=request.repairs,
+            rows=rows,
+        )
         return Preparation(query, fields, profiles, rows, findings, source.sql(query))
+
+
+def _looked_at(query: QuerySpec, fields: FieldSchema, repairs: Sequence[Repair]) -> tuple[ColumnRef, ...]:
+    """Return the columns to check: those of the query, its time, and what repairs look at."""
+    wanted = [*query.columns, *((query.time,) if query.time else ())]
+    for repair in repairs:
+        try:
+            wanted += Repairing((repair,), fields, query).columns
+        except DataError:
+            continue  # the findings say why this repair cannot work
+    return tuple(dict.fromkeys(wanted))
+
+
+def _as_set(suggested: FieldSchema, chosen: FieldSchema) -> FieldSchema:
+    """Return the fields as the user has set them; columns that are new get what was suggested, under a free name."""
+    known: Mapping[ColumnRef, Field] = {field.column: field for field in chosen}
+    taken = {field.name for field in chosen}
+    fields = []
+    for field in suggested:
+        if field.column not in known and field.name in taken:
+            field = replace(field, name=f"{field.column.source} {field.column.column}")
+        fields.append(known.get(field.column, field))
+    return FieldSchema(tuple(fields))
 
 
 def _complete(source: RowSource, query: QuerySpec) -> QuerySpec:
@@ -96,6 +186,12 @@ def _complete(source: RowSource, query: QuerySpec) -> QuerySpec:
     return query
 
 
+def _own_filters(query: QuerySpec) -> QuerySpec:
+    """Leave out what refers to joins that are not there yet."""
+    filters = tuple(item for item in query.filters if item.column.source == query.base.name)
+    return replace(query, filters=filters, time=None, sample=None, limit=None)
+
+
 def _with_parents(query: QuerySpec, proposals: tuple[JoinProposal, ...], wanted: JoinProposal) -> QuerySpec:
     by_name = {proposal.join.name: proposal.join for proposal in proposals}
     chain = []
@@ -107,13 +203,15 @@ def _with_parents(query: QuerySpec, proposals: tuple[JoinProposal, ...], wanted:
 
 
 def _take(query: QuerySpec, proposals: tuple[JoinProposal, ...], facts: list[JoinFacts]) -> QuerySpec:
+    """Take lookups that match and cannot multiply rows, and flags; never a guess, nor what must be asked for."""
     taken = []
     names = {query.base.name}
     for proposal, fact in zip(proposals, facts, strict=True):
-        harmless = proposal.join.kind is JoinKind.EXISTS or fact.max_partners <= 1
+        kind = proposal.join.kind
+        harmless = kind is JoinKind.EXISTS or (kind is JoinKind.LOOKUP and fact.max_partners <= 1)
         has_parent = all(ref.source in names for ref, _ in proposal.join.on)
-        worth = proposal.join.kind is JoinKind.EXISTS or fact.match_rate >= _WORTH_JOINING
-        if harmless and has_parent and worth:
+        worth = kind is JoinKind.EXISTS or fact.match_rate >= _WORTH_JOINING
+        if harmless and has_parent and worth and not proposal.is_guess and not fact.problem:
             taken.append(proposal.join)
             names.add(proposal.join.name)
     return replace(query, joins=tuple(taken))
@@ -124,6 +222,4 @@ def _display(value: Any) -> str | int | float | bool | None:
         return value
     if isinstance(value, (datetime, date, time)):
         return value.isoformat(sep=" ") if isinstance(value, datetime) else value.isoformat()
-    if isinstance(value, (bytes, memoryview)):
-        return f"‹{len(value)} bytes›"
-    return str(value) if isinstance(value, Decimal) else repr(value)
+    return str(value)

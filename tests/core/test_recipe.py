@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
+from core.recipe import ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens import Field, FieldKind, FieldRole, FieldSchema, RecipeError
 from crosslens.relational import (
@@ -22,8 +22,11 @@ from crosslens.relational import (
     JoinKind,
     JoinSpec,
     QuerySpec,
+    SampleMethod,
+    SampleSpec,
     TableRef,
 )
+from crosslens.schema import TimePart
 
 POSITION, PRICE, CLICKS = (
     ColumnRef("impressions", "position"),
@@ -65,6 +68,74 @@ def shop() -> Recipe:
 TEXT = recipe_to_toml(shop())
 
 
+def rich() -> Recipe:
+    """Return a recipe that uses what a plain one leaves out."""
+    recipe, user = shop(), ColumnRef("impressions", "user_id")
+    before = JoinSpec("before", TableRef("clicks"), ((user, "user_id"),), JoinKind.COUNT, "clicked_at", SHOWN)
+    latest = JoinSpec("last", TableRef("visits"), ((user, "user_id"),), JoinKind.LATEST, "at")
+    tags = JoinSpec("tags", TableRef("tags"), ((ColumnRef("impressions", "item_id"), "item_id"),), JoinKind.VALUES)
+    query = replace(
+        recipe.query,
+        joins=(*recipe.query.joins, before, latest, tags),
+        select="SELECT *\nFROM impressions -- all of \"them\"\nWHERE x <> 'a\\b'",
+        sample=SampleSpec(SampleMethod.USERS, 500, seed=3, column=user),
+    )
+    shown = Field(POSITION, "shown", FieldKind.TIMESTAMP, FieldRole.FEATURE, parts=(TimePart.HOUR, TimePart.AGE))
+    genres = Field(PRICE, "genres", FieldKind.MULTI_VALUED, FieldRole.FEATURE, delimiter="|")
+    source = ConnectionSpec("postgresql", "shop", credential="8f1c", password_variable="SHOP_PASSWORD")
+    repairs = (Repair(RepairKind.DROP_MISSING, ("genres",)), Repair(RepairKind.CLICK_IF_CONVERTED))
+    rest = {"hash_buckets": 4096, "moment": "before the call", "repairs": repairs}
+    return replace(recipe, source=source, query=query, fields=FieldSchema((shown, genres)), **rest)
+
+
+RICH = recipe_to_toml(rich())
+
+
+def test_everything_a_recipe_can_say_survives_toml() -> None:
+    assert recipe_from_toml(RICH) == rich()
+
+
+def test_what_is_rarely_said_reads_well() -> None:
+    for line in (
+        'kind = "count"\ntime = "clicked_at"\nup_to = ["impressions", "shown_at"]',
+        '[query.sample]\nmethod = "users"\nrows = 500\nseed = 3\ncolumn = ["impressions", "user_id"]',
+        'select = """\nSELECT *\nFROM impressions -- all of',
+        'parts = ["hour", "age"]',
+        'delimiter = "|"',
+        '[[repairs]]\nkind = "drop-missing"\nfields = ["genres"]',
+        'credential = "8f1c"\npassword_variable = "SHOP_PASSWORD"',
+        'hash_buckets = 4096\nmoment = "before the call"',
+    ):
+        assert line in RICH
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('kind = "count"', 'kind = "cuont"', "'cuont'. Did you mean 'count'"),
+        ("up_to =", "upto =", r"'upto' in \[\[query.joins\]\] number 3. Did you mean 'up_to'"),
+        ('up_to = ["impressions", "shown_at"]', 'up_to = ["impression", "shown_at"]', "no source 'impression'"),
+        ('up_to = ["impressions", "shown_at"]', 'up_to = "shown_at"', "'up_to' .* a source and a column"),
+        ('method = "users"', 'method = "user"', r"'method' in \[query.sample\] cannot be 'user'. Did you mean 'users'"),
+        ("rows = 500", "rows = 0", r"'rows' in \[query.sample\] .* at least 1"),
+        ("rows = 500\n", "", r"'rows' is missing in \[query.sample\]"),
+        ('column = ["impressions", "user_id"]', 'column = ["imp", "user_id"]', "no source 'imp'"),
+        ('parts = ["hour", "age"]', 'parts = ["hours"]', "cannot be 'hours'. Did you mean 'hour'"),
+        ('parts = ["hour", "age"]', "parts = [3]", "a list of texts"),
+        ("hash_buckets", "hash_bucket", "'hash_bucket' .* Did you mean 'hash_buckets'"),
+        ("hash_buckets = 4096", "hash_buckets = -1", "at least 0"),
+        ('kind = "drop-missing"', 'kind = "drop-mising"', "Did you mean 'drop-missing'"),
+        ('fields = ["genres"]', 'fields = ["genre"]', "concerns 'genre', but there is no such field. Did you mean"),
+        ('fields = ["genres"]', 'fields = "genres"', r"'fields' in \[\[repairs\]\] number 1"),
+        ("password_variable =", "passwort_variable =", "Did you mean 'password_variable'"),
+    ],
+)
+def test_what_is_wrong_with_the_rest_is_named_as_well(old: str, new: str, message: str) -> None:
+    assert old in RICH
+    with pytest.raises(RecipeError, match=message):
+        recipe_from_toml(RICH.replace(old, new, 1))
+
+
 def test_a_recipe_survives_toml_without_its_secret() -> None:
     assert recipe_from_toml(TEXT) == shop()
     assert "hunter2" not in TEXT
@@ -99,15 +170,40 @@ def recipes(draw: st.DrawFn) -> Recipe:
     names = draw(st.lists(NAMES, min_size=len(columns), max_size=len(columns), unique=True))
     roles, kinds = st.sampled_from(list(FieldRole)), st.sampled_from(list(FieldKind))
     fields = [
-        Field(column, name, draw(kinds), draw(roles), draw(st.integers(0, 9)), draw(st.text(max_size=5)))
+        Field(
+            column,
+            name,
+            draw(kinds),
+            draw(roles),
+            draw(st.integers(0, 9)),
+            *(draw(st.text(max_size=5)) for _ in range(2)),
+            tuple(draw(st.lists(st.sampled_from(list(TimePart)), max_size=2))),
+        )
         for column, name in zip(columns, names, strict=True)
     ]
-    link = JoinSpec(join, TableRef(table, draw(st.none() | NAMES)), ((ColumnRef(base, draw(NAMES)), draw(NAMES)),))
+    link = JoinSpec(
+        join,
+        TableRef(table, draw(st.none() | NAMES)),
+        ((ColumnRef(base, draw(NAMES)), draw(NAMES)),),
+        draw(st.sampled_from(list(JoinKind))),
+        draw(st.none() | NAMES),
+        draw(st.none() | st.just(ColumnRef(base, draw(NAMES)))),
+    )
+    user = draw(st.none() | st.just(ColumnRef(base, draw(NAMES))))
+    sample = SampleSpec(draw(st.sampled_from(list(SampleMethod))), draw(st.integers(1, 99)), draw(st.integers()), user)
     where = FilterSpec(ColumnRef(base, draw(NAMES)), draw(st.sampled_from(list(Comparison))), draw(SCALARS))
-    source = ConnectionSpec(draw(NAMES), draw(NAMES), username=draw(NAMES), options={draw(NAMES): draw(NAMES)})
-    query = QuerySpec(TableRef(base), columns, (link,), (where,), draw(st.none() | st.just(ColumnRef(join, "at"))))
+    given = {"username": draw(NAMES), "credential": draw(NAMES), "password_variable": draw(NAMES)}
+    source = ConnectionSpec(draw(NAMES), draw(NAMES), options={draw(NAMES): draw(NAMES)}, **given)
+    time = draw(st.none() | st.just(ColumnRef(join, "at")))
+    select = draw(st.text(max_size=20))
+    query = QuerySpec(
+        TableRef(base), columns, (link,), (where,), time, select=select, sample=draw(st.none() | st.just(sample))
+    )
+    repairs = tuple(Repair(draw(st.sampled_from(list(RepairKind))), (name,)) for name in names)
     model = ModelChoice(draw(NAMES), {draw(NAMES): draw(SCALARS | st.tuples(st.integers(0, 9)))})
-    return Recipe(source, query, FieldSchema(tuple(fields)), models=(model,), title=draw(st.text(max_size=5)))
+    return Recipe(
+        source, query, FieldSchema(tuple(fields)), models=(model,), title=draw(st.text(max_size=5)), repairs=repairs
+    )
 
 
 @given(recipes())
@@ -168,6 +264,7 @@ def test_sections_that_are_no_sections_are_named() -> None:
     ("dialect", "database", "expected"),
     [
         ("sqlite", "shop.db", "folder/shop.db"),
+        ("files", "tables", "folder/tables"),
         ("sqlite", "/data/shop.db", "/data/shop.db"),
         ("postgresql", "shop", "shop"),
     ],

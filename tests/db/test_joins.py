@@ -27,6 +27,8 @@ def test_lookups_and_exists_are_proposed_breadth_first(shop) -> None:
         ("brands", "items", JoinKind.LOOKUP),
         ("clicks", "impressions", JoinKind.EXISTS),
         ("conversions", "clicks", JoinKind.EXISTS),
+        ("impressions (user_id)", "impressions", JoinKind.COUNT),
+        ("impressions (item_id)", "impressions", JoinKind.COUNT),
     ]
     assert shop.propose_joins(TableRef("impressions"))[0].reason == "foreign key impressions.user_id"
 

@@ -1,0 +1,140 @@
+"""Keys that nobody declared: columns whose names and types say that they refer to another table.
+
+user_id, userId, USER_ID   ->  users.id, users.user_id, user.id         the table's name and its key
+buyer_user_id              ->  users.id                                 words before it say in which role
+customer_no                ->  crm.customer_no, if it is unique there   the same name as a key
+order_id, line_no          ->  order_lines(order_id, line_no)           the same names as a compound key
+"""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+
+from crosslens.relational import ColumnInfo, ColumnType, ForeignKey, TableInfo, TableRef
+
+_ENDINGS = ("id", "key", "code", "no", "nr", "number", "uuid", "fk", "ref")
+_PREFIXES = {"tbl", "tab", "t", "dim", "fact", "fct", "stg", "vw", "v"}
+_FAMILIES = (
+    frozenset({ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.FLOAT, ColumnType.OTHER}),
+    frozenset({ColumnType.TEXT, ColumnType.OTHER}),
+)
+_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+|[^\W_]+")
+_MOST_TARGETS = 3
+
+Tables = Mapping[TableRef, TableInfo]
+Keys = Mapping[TableRef, tuple[ForeignKey, ...]]
+
+
+def guess_keys(tables: Iterable[TableInfo]) -> Keys:
+    """Return the keys that names suggest, by the table that holds them; declared keys are not repeated."""
+    known = [table for table in tables if table.columns]
+    index = _Index(known)
+    return {table.ref: tuple(index.keys_of(table)) for table in known}
+
+
+def words(name: str) -> list[str]:
+    """Return the words of a name in lower case: userId, USER_ID and “User Id” are all user, id."""
+    return [word.casefold() for word in _WORD.findall(name)]
+
+
+class _Index:
+    """The tables by their names and keys, so that each column is looked up and not compared with every table."""
+
+    def __init__(self, tables: list[TableInfo]) -> None:
+        self._by_name: dict[str, list[TableInfo]] = defaultdict(list)
+        self._by_key: dict[str, list[tuple[TableInfo, str]]] = defaultdict(list)
+        self._compound: dict[str, list[TableInfo]] = defaultdict(list)
+        self._keys: dict[TableRef, list[str]] = {}
+        for table in tables:
+            names = _names(table.ref.name)
+            for name in names:
+                self._by_name[name].append(table)
+            self._keys[table.ref] = list(_key_columns(table, names))
+            for key in self._keys[table.ref]:
+                self._by_key["".join(words(key))].append((table, key))
+            if len(table.primary_key) > 1:
+                self._compound["".join(words(table.primary_key[0]))].append(table)
+
+    def keys_of(self, table: TableInfo) -> Iterator[ForeignKey]:
+        declared = {key.columns for key in table.foreign_keys}
+        for column in table.columns:
+            if (column.name,) not in declared:
+                yield from self._single(table, column)
+        yield from (key for key in self._several(table) if key.columns not in declared)
+
+    def _single(self, table: TableInfo, column: ColumnInfo) -> Iterator[ForeignKey]:
+        parts = words(column.name)
+        found: dict[tuple[TableRef, str], None] = {}
+        for start in range(len(parts)):
+            name = "".join(parts[start:])
+            for target, key in self._targets(name):
+                itself = target.ref == table.ref and key == column.name
+                if not itself and _alike(column, target.column(key)):
+                    found[target.ref, key] = None
+            if found:
+                break  # fewer words would say less
+        ranked = sorted(found, key=lambda place: place[0].schema != table.ref.schema)
+        for ref, key in ranked[:_MOST_TARGETS]:
+            yield ForeignKey((column.name,), ref, (key,))
+
+    def _targets(self, name: str) -> Iterator[tuple[TableInfo, str]]:
+        """Yield tables and their key columns that a column of that name would refer to."""
+        for ending in ("", *_ENDINGS):
+            stem = name.removesuffix(ending) if ending else name
+            if not stem or (ending and stem == name):
+                continue
+            for table in self._by_name.get(stem, ()):
+                wanted = {ending or "id", "id", name, *(f"{stem}{other}" for other in ("id", ending) if other)}
+                for key in self._keys[table.ref]:
+                    if "".join(words(key)) in wanted:
+                        yield table, key
+        if name not in _ENDINGS:
+            yield from self._by_key.get(name, ())
+
+    def _several(self, table: TableInfo) -> Iterator[ForeignKey]:
+        names = {"".join(words(column.name)): column for column in table.columns}
+        for first in names:
+            for target in self._compound.get(first, ()):
+                if target.ref == table.ref:
+                    continue
+                ours = [names.get("".join(words(key))) for key in target.primary_key]
+                pairs = list(zip(ours, target.primary_key, strict=True))
+                if all(column is not None and _alike(column, target.column(key)) for column, key in pairs):
+                    columns = tuple(column.name for column in ours if column is not None)
+                    yield ForeignKey(columns, target.ref, target.primary_key)
+
+
+def _names(table: str) -> set[str]:
+    """Return what a table may be called in the name of a column: with and without its plural and its prefix."""
+    parts = words(table)
+    if len(parts) > 1 and parts[0] in _PREFIXES:
+        parts = parts[1:]
+    whole = "".join(parts)
+    return {whole, _singular(whole)} if whole else set()
+
+
+def _singular(word: str) -> str:
+    if word.endswith("ies") and len(word) > 4:
+        return word[:-3] + "y"
+    if word.endswith(("sses", "xes", "zes", "ches", "shes")):
+        return word[:-2]
+    return word[:-1] if word.endswith("s") and not word.endswith("ss") else word
+
+
+def _key_columns(table: TableInfo, names: set[str]) -> Iterator[str]:
+    """Yield the columns that alone identify a row; where nothing is declared, those named like it."""
+    declared = [key[0] for key in (table.primary_key, *table.unique_keys) if len(key) == 1]
+    if declared or table.primary_key:
+        yield from dict.fromkeys(declared)
+        return
+    likely = {"id", *(f"{name}{ending}" for name in names for ending in _ENDINGS)}
+    for place, column in enumerate(table.columns):
+        name = "".join(words(column.name))
+        if name in likely or (place == 0 and name.endswith(_ENDINGS)):
+            yield column.name
+
+
+def _alike(one: ColumnInfo, other: ColumnInfo) -> bool:
+    return any(one.type in family and other.type in family for family in _FAMILIES)
