@@ -24,7 +24,7 @@ _FOREIGN_KEYS = {
     "items": {"category_id": "categories", "brand_id": "brands"},
     "impressions": {"session_id": "sessions", "item_id": "items", "campaign_id": "campaigns"},
     "clicks": {"impression_id": "impressions"},
-    "conversions": {"click_id": "clicks"},
+    "conversions": {"click_id": "clicks", "impression_id": "impressions"},
 }
 _TYPES = {"int64": ColumnType.INTEGER, "double": ColumnType.FLOAT, "string": ColumnType.TEXT}
 _DATABASE_TYPES = {"int64": "INTEGER", "double": "REAL", "string": "TEXT"}
@@ -56,7 +56,8 @@ def describe(tables: Mapping[str, pa.Table]) -> tuple[TableInfo, ...]:
 
 
 def _describe(name: str, table: pa.Table) -> TableInfo:
-    keys = _FOREIGN_KEYS.get(name, {})
+    links = _FOREIGN_KEYS.get(name, {})
+    keys = {column: target for column, target in links.items() if column in table.column_names}
     return TableInfo(
         ref=TableRef(name),
         columns=tuple(
@@ -206,7 +207,8 @@ def _conversions(
 ) -> pa.Table:
     """Return the conversions in the order of time, each of the first click of its impression.
 
-    A dirty shop has some twice, and some that nobody clicked for (click_id is NULL).
+    A dirty shop has some twice, and some of impressions that nobody clicked: these have no click_id, but like all
+    conversions of a dirty shop an impression_id.
     """
     shown = covariates.impressions
     amounts = covariates.items.price[shown.item] * labels.choice([1, 2, 3], len(shown.item), p=[0.8, 0.15, 0.05])
@@ -217,11 +219,12 @@ def _conversions(
     first_click = np.zeros(len(shown.item), dtype=np.int64)
     first_click[of_impression[::-1]] = np.arange(len(of_impression))[::-1]
     again, unclicked = (np.flatnonzero(dirt.random(len(bought)) < preset.dirt) for _ in range(2))
-    rows = np.concatenate([bought, bought[again], bought[unclicked]])
+    ignored = np.flatnonzero(~funnel.clicked & (converted < _FINAL_SECOND))
+    rows = np.concatenate([bought, bought[again], ignored[dirt.integers(0, len(ignored), len(unclicked))]])
     orphan = np.arange(len(rows)) >= len(bought) + len(again)
     order = np.argsort(converted[rows], kind="stable")
     rows, orphan = rows[order], orphan[order]
-    return pa.table(
+    table = pa.table(
         {
             "id": _ids(len(rows)),
             "click_id": _only(_refer(first_click[rows]), ~orphan),
@@ -229,6 +232,7 @@ def _conversions(
             "amount": pa.array(np.round(amounts[rows], 2)),
         }
     )
+    return table.append_column("impression_id", _refer(rows)) if preset.dirt else table
 
 
 def _delays(funnel: Funnel, preset: Preset) -> Int64Array:
