@@ -99,7 +99,10 @@ class ForeignKey:
 
 @dataclass(frozen=True, slots=True)
 class TableInfo:
-    """A table as reflected. `rows` is None until counted; `is_view` tables have no keys."""
+    """A table as reflected. `rows` is None until counted; `is_view` tables have no keys.
+
+    A table that cannot be read has no columns; `problem` says why, where that is known.
+    """
 
     ref: TableRef
     columns: tuple[ColumnInfo, ...]
@@ -109,6 +112,7 @@ class TableInfo:
     is_view: bool = False
     rows: int | None = None
     rows_are_estimated: bool = False
+    problem: str = ""
 
     def column(self, name: str) -> ColumnInfo:
         """Return the column of that name; KeyError if there is none."""

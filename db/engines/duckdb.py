@@ -109,6 +109,9 @@ class DuckDbSession(DuckSession):
         hidden = table.is_view or any(column.name.lower() == _ROW_ID for column in table.columns)
         return None if hidden else _ROW_ID
 
+    def _number_of(self, table: sa.TableClause) -> str | None:
+        return _ROW_ID  # never asked for where a column hides it
+
     def _with_rows(self, table: TableInfo, estimate: int | None) -> TableInfo:
         if estimate is None:
             return table

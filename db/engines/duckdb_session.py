@@ -16,6 +16,8 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 import sqlalchemy as sa
+from sqlalchemy.sql.elements import UnaryExpression
+from sqlalchemy.sql.operators import asc_op
 
 from crosslens.errors import CrosslensError, QueryError, Stopped, UserError
 from crosslens.relational import ColumnInfo
@@ -129,6 +131,7 @@ class DuckSession:
     def fetch(self, statement: sa.Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows as numbers, text, bytes, dates and times; other values as DuckDB writes them."""
         with self._running() as cursor:
+            statement = self._in_order_anyway(statement)
             declared = self._declared(cursor, *self._render(statement))
             columns = [
                 for_reading(column, type_).label(f"f{number}")
@@ -146,6 +149,7 @@ class DuckSession:
     ) -> Generator[list[pa.Array], None, None]:
         """Stream Arrow batches out of DuckDB; WiderKinds when a type has changed or a value does not fit."""
         with self._running() as cursor:
+            statement = self._in_order_anyway(statement)
             declared = self._declared(cursor, *self._render(statement))
             wider = tuple(wide_enough(type_, kind) for type_, kind in zip(declared, kinds, strict=True))
             if wider != tuple(kinds):
@@ -190,6 +194,26 @@ class DuckSession:
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
         return self._connection.cursor()
+
+    def _number_of(self, table: sa.TableClause) -> str | None:
+        """Return the column that numbers the rows of a table as DuckDB gives them anyway, if there is one."""
+        return None
+
+    def _in_order_anyway(self, statement: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
+        """Return the statement without an ORDER BY that asks for the order in which one table's rows come anyway.
+
+        With it, DuckDB would read a whole file for its first page, and hold a whole table for an extraction.
+        """
+        sources = statement.get_final_froms()
+        order = statement._order_by_clause.clauses
+        if len(sources) != 1 or len(order) != 1 or not isinstance(source := sources[0], sa.Alias):
+            return statement
+        column = order[0]
+        if isinstance(column, UnaryExpression) and column.modifier is asc_op:
+            column = column.element
+        table = source.element
+        plain = isinstance(table, sa.TableClause) and isinstance(column, sa.ColumnClause) and column.table is source
+        return statement.order_by(None) if plain and column.name == self._number_of(table) else statement
 
     def _explained(self, error: Exception) -> UserError:
         return reading_error(error, self._path)

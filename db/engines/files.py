@@ -105,9 +105,8 @@ class FilesSession(DuckSession):
     def tables(self) -> tuple[TableInfo, ...]:
         """Return one table per file; a file that cannot be opened has no columns."""
         known = [
-            TableInfo(ref, opened.columns, is_view=not opened.columns)
+            TableInfo(ref, opened.columns, problem=str(self._problems.get(ref, "")))
             for ref, opened in self._opened.items()
-            if ref not in self._problems or len(self._opened) > 1
         ]
         return tuple(sorted(known, key=lambda table: (table.ref.schema or "", table.ref.name)))
 
@@ -152,6 +151,10 @@ class FilesSession(DuckSession):
         except _DoesNotFit:
             self._look_at_everything()
             raise WiderKinds(self._fitting_kinds(statement, kinds)) from None
+
+    def _number_of(self, table: sa.TableClause) -> str | None:
+        place = self._places.get((table.schema, table.name))
+        return None if place is None else place.row_id
 
     def _explained(self, error: Exception) -> UserError:
         text = str(error)
