@@ -322,7 +322,7 @@ def _ahead(work: Callable[[Block], _Encoded], blocks: Iterable[Block], threads: 
     with ThreadPoolExecutor(threads) as pool:
         for block in blocks:
             waiting.append(pool.submit(work, block))
-            if len(waiting) > threads:
+            if len(waiting) >= threads:
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()

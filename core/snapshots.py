@@ -70,6 +70,8 @@ class Rows:
         for table in _of_one_size(self.open(places), BLOCK_ROWS):
             yield Block(start, table, columns)
             start += table.num_rows
+            # what Arrow keeps for later would otherwise come to several blocks per thread
+            pa.default_memory_pool().release_unused()
 
     def stream(self, ref: ColumnRef) -> Callable[[], Iterator[Column]]:
         """Return a function that reads one column from the start, block by block."""

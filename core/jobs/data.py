@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -39,7 +40,7 @@ from ..splits import Split, split_rows
 _ENCODERS = "encoders.json"
 _FORMAT = 2
 """Part of the key of encoded arrays: a change of what they mean makes old ones invisible."""
-_CHECKED_ROWS = 200_000
+_CHECKED_ROWS = 100_000
 
 BoolArray = NDArray[np.bool_]
 
@@ -116,13 +117,17 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
     started = time.perf_counter()
     snapshot = extract(recipe, project, services, control)
     read = time.perf_counter()
+    control.check()
+    control.say(Phase.ENCODING, "Checking labels and columns")
     rows = snapshot_rows(snapshot)
-    findings = _checked(recipe, rows, control)
-    kept, repairing = _kept(recipe, rows, control)
-    control.say(Phase.ENCODING, "Splitting rows")
-    split = _split(recipe, rows, kept)
-    work = _Work(recipe, snapshot, rows, kept, split, repairing)
-    encoders, encoded, folder = _encoded(work, project, services, control)
+    with ThreadPoolExecutor(1) as aside:
+        # a sample is judged while the rows are parted and learned from: it takes about as long
+        findings = aside.submit(_checked, recipe, rows)
+        kept, repairing = _kept(recipe, rows, control)
+        control.say(Phase.ENCODING, "Splitting rows")
+        split = _split(recipe, rows, kept)
+        work = _Work(recipe, snapshot, rows, kept, split, repairing)
+        encoders, encoded, folder = _encoded(work, project, services, control)
     users = recipe.fields.with_role(FieldRole.USER)
     return PreparedData(
         snapshot=snapshot,
@@ -130,7 +135,7 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
         encoded=encoded,
         encoded_folder=folder,
         split=split,
-        findings=_all_findings(findings, encoders.findings),
+        findings=_all_findings(findings.result(), encoders.findings),
         seconds={"extract": read - started, "encode": time.perf_counter() - read},
         user=users[0].column if users else None,
     )
@@ -158,10 +163,8 @@ class _Work:
     repairing: Repairing
 
 
-def _checked(recipe: Recipe, rows: Rows, control: JobControl) -> tuple[Finding, ...]:
+def _checked(recipe: Recipe, rows: Rows) -> tuple[Finding, ...]:
     """Return what a sample of the rows, as they were read, tells."""
-    control.check()
-    control.say(Phase.ENCODING, "Checking labels and columns")
     return check(
         rows.sample(rows.columns, _CHECKED_ROWS),
         rows.columns,
@@ -222,7 +225,7 @@ def _encoded(
         time=recipe.query.time,
         minimum_count=recipe.minimum_count,
         hash_buckets=recipe.hash_buckets,
-        threads=services.threads,
+        threads=max(1, services.threads - 1),  # one is busy with the check
         check=control.check,
     )
     encoded = encode(
