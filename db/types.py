@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.sql import sqltypes
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine
 
 from crosslens.relational import ColumnType
@@ -64,7 +64,8 @@ _SQLALCHEMY: tuple[tuple[Any, ColumnType], ...] = (
     (sa.ARRAY, ColumnType.ARRAY),
     (sa.JSON, ColumnType.JSON),
     (sa.Boolean, ColumnType.BOOLEAN),
-    (sa.Interval, ColumnType.TEXT),
+    ((sa.Interval, postgresql.INTERVAL), ColumnType.TEXT),
+    (postgresql.MONEY, ColumnType.DECIMAL),
     (sa.Enum, ColumnType.TEXT),
     (sa.Uuid, ColumnType.TEXT),
     (sa.Time, ColumnType.TEXT),
@@ -73,7 +74,6 @@ _SQLALCHEMY: tuple[tuple[Any, ColumnType], ...] = (
     (sa.Float, ColumnType.FLOAT),
     (sa.Numeric, ColumnType.DECIMAL),
     (sa.Integer, ColumnType.INTEGER),
-    (sa.LargeBinary, ColumnType.BINARY),
-    (sqltypes._Binary, ColumnType.BINARY),  # BINARY, VARBINARY and BYTEA have no public base of their own
+    ((sa.LargeBinary, sa.BINARY, sa.VARBINARY), ColumnType.BINARY),
     (sa.String, ColumnType.TEXT),
 )

@@ -97,7 +97,7 @@ class MySqlSession(ServerSession):
             host=spec.host or None,
             port=spec.port or 3306,
             user=spec.username or None,
-            password=self._secret or "",
+            password=(self._secret or "").encode(),  # PyMySQL would encode a text as Latin-1
             database=spec.database or None,
             charset="utf8mb4",
             **{"connect_timeout": CONNECT_SECONDS, **options},
@@ -332,8 +332,9 @@ def _entry(column: sa.ColumnElement[Any], field: Any) -> sa.ColumnElement[str]:
     if code in _PLAIN:
         return sa.func.ifnull(value, "")
     if field.charsetnr == _BINARY_CHARSET and code in _STRINGS:
-        return sa.func.ifnull(sa.func.lower(sa.func.hex(value)), "")
-    text = sa.func.replace(sa.cast(value, mysql.CHAR(charset="utf8mb4")), '"', '""')
+        text: sa.ColumnElement[Any] = sa.func.lower(sa.func.hex(value))
+    else:
+        text = sa.func.replace(sa.cast(value, mysql.CHAR(charset="utf8mb4")), '"', '""')
     return sa.case((value.is_(None), ""), else_=sa.func.concat('"', text, '"'))
 
 

@@ -67,7 +67,7 @@ class Connection:
         # The driver takes the types from its first batch.
         statement.set_options(**{"adbc.sqlite.query.batch_rows": str(self._job["rows"])})
         statement.set_sql_query(sql)
-        if parameters:
+        if parameters:  # to bind none would crash the driver
             statement.prepare()
             names = pa.schema(statement.get_parameter_schema()).names
             statement.bind(pa.record_batch([pa.array([parameters[name[1:]]]) for name in names], names=names))
