@@ -27,6 +27,7 @@ CURVE_POINTS = 200
 FEW_LABELS = 50
 """Below this many positives or negatives an interval is too wide to decide anything."""
 SUSPICIOUS_AUC = 0.98
+TOO_GOOD = "The AUC is higher than clicks usually allow: check whether a column gives the label away."
 _FEWEST_TAKEN = 10
 """Precision of fewer top rows than this is chance: the drawn curve starts here."""
 _MOST_UNITS = 20_000
@@ -390,5 +391,5 @@ def _warnings(rows: int, positives: int, metrics: tuple[Metric, ...]) -> tuple[s
         few, word = (positives, "positive") if positives < FEW_LABELS else (rows - positives, "negative")
         found.append(f"Only {few} {word} rows: the intervals are too wide to decide anything fine.")
     if any(metric.name == "auc" and metric.value > SUSPICIOUS_AUC and metric.low > 0.95 for metric in metrics):
-        found.append("The AUC is higher than clicks usually allow: check whether a column gives the label away.")
+        found.append(TOO_GOOD)
     return tuple(found)

@@ -19,6 +19,7 @@ from ..metrics import evaluate
 from ..quality import Quality
 from ..run_folder import RunFolder
 from ..services import JobControl, Services
+from ..suspects import name_suspects
 from .data import PreparedData, column_of
 
 EXPLAINED_ROWS = 1_000
@@ -56,13 +57,14 @@ def assess(
 def _quality(model: FittedModel, data: PreparedData, rows: Int64Array) -> Quality:
     part = data.part(rows)
     users = data.users
-    return evaluate(
+    quality = evaluate(
         part.target,
         model.predict(part).logit(),
         weights=part.weights,
         clusters=None if users is None else users[rows],
         task=part.schema.labels[0],
     )
+    return name_suspects(quality, part)
 
 
 def _prediction_table(data: PreparedData, test: EncodedDataset, predictions: Predictions) -> pa.Table:
