@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test check format setup setup-dev benchmark clean
+.PHONY: demo test test-servers test-all check format setup setup-dev benchmark clean
 
 demo: $(VENV)/.demo
 	-@$(PY) main.py doctor --install --quiet
@@ -12,6 +12,14 @@ demo: $(VENV)/.demo
 test: $(VENV)/.dev
 	@$(PY) main.py doctor --install --quiet
 	QT_QPA_PLATFORM=offscreen $(PY) -m pytest -n 2 --dist loadfile
+
+# PostgreSQL and MariaDB with throw-away data on free ports of this machine, stopped afterwards; as root on Debian, servers
+# that are missing are installed first.
+test-servers: $(VENV)/.dev
+	$(PY) -m tests.servers.start --install -- $(PY) -m pytest tests/servers
+
+test-all: $(VENV)/.dev
+	$(PY) -m tests.servers.start --install -- $(MAKE) test
 
 check: $(VENV)/.dev
 	$(VENV)/bin/ruff format --check .
