@@ -53,15 +53,23 @@ def _put_in_place(temporary: Path, folder: Path) -> None:
 
 
 class ArrayWriter:
-    """Writes a .npy file row block by row block, without mapping it: a full disk is then an error and not a signal."""
+    """Writes a .npy file row block by row block, without mapping it: a full disk is then an error and not a signal.
 
-    def __init__(self, path: Path, shape: tuple[int, ...], dtype: DTypeLike) -> None:
+    With None for the number of rows there may be any number of them.
+    """
+
+    def __init__(self, path: Path, shape: tuple[int | None, *tuple[int, ...]], dtype: DTypeLike) -> None:
         self._shape = shape
         self._dtype = np.dtype(dtype)
         self._rows = 0
         self._file = path.open("wb")
-        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_2_0(self._file, header)
+        self._write_header(shape[0] or 0)
+        self._start = self._file.tell()
+
+    @property
+    def rows(self) -> int:
+        """Return how many rows have been written."""
+        return self._rows
 
     def write(self, block: NDArray[Any]) -> None:
         """Append rows (n, ...)."""
@@ -78,10 +86,19 @@ class ArrayWriter:
     ) -> None:
         with self._file:
             if error is None:
+                if self._shape[0] is None:
+                    self._file.seek(0)
+                    self._write_header(self._rows)
+                    assert self._file.tell() == self._start, "numpy leaves room for the number of rows to grow"
                 self._file.flush()
                 os.fsync(self._file.fileno())
-        if error is None and self._rows != self._shape[0]:
+        if error is None and self._shape[0] not in (None, self._rows):
             raise ValueError(f"{self._rows} rows were written, {self._shape[0]} announced")
+
+    def _write_header(self, rows: int) -> None:
+        shape = (rows, *self._shape[1:])
+        header = {"descr": np.lib.format.dtype_to_descr(self._dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_2_0(self._file, header)
 
 
 def open_arrays(folder: Path) -> dict[str, NDArray[Any]]:

@@ -41,8 +41,9 @@ def lists(column: Column | pa.Array, delimiter: str) -> pa.ListArray:
 
 
 def guess_delimiter(column: Column) -> str:
-    """Return what parts the values of a text column: JSON where most texts look like arrays, else the most common of
-    | ; and , (a comma where none occurs).
+    """Return what parts the values of a text column.
+
+    JSON where most texts look like arrays, else the most common of | ; and , (a comma where none occurs).
     """
     if not is_text(column.type):
         return JSON

@@ -35,8 +35,9 @@ _THURSDAY = 3
 
 
 def part_of(times: MomentArray, part: TimePart) -> Int64Array:
-    """Return a part of datetime64[us] (N,) as whole numbers (N,): hours 0..23, weekdays from Monday as 0, days and
-    months from 1, years. What NaT becomes means nothing.
+    """Return a part of datetime64[us] (N,) as int64 (N,).
+
+    Hours are 0..23, weekdays from Monday as 0, days and months from 1. What NaT becomes means nothing.
     """
     micros = times.view(np.int64)
     if part is TimePart.HOUR:
