@@ -145,9 +145,11 @@ def _empty(column: DescribedColumn, _setting: Setting) -> Guess | None:
 
 
 def _unlimited(column: DescribedColumn, _setting: Setting) -> Guess | None:
-    """Joins to many rows that also see later rows would tell the future."""
+    """Joins to many rows that also see later rows would tell the future; rows without a time may not be events."""
     join = column.join
-    if join is None or not join.kind.is_to_many or join.kind is JoinKind.EXISTS or join.up_to is not None:
+    if join is None or not join.kind.is_to_many or join.kind is JoinKind.EXISTS:
+        return None
+    if join.up_to is not None or join.time is None:
         return None
     many = join.kind is JoinKind.VALUES
     kind = FieldKind.MULTI_VALUED if many else FieldKind.NUMERICAL if join.kind is JoinKind.COUNT else None
@@ -194,15 +196,15 @@ def _counts_up(column: DescribedColumn) -> bool:
 # --- joins to many rows -----------------------------------------------------------------------------------------------
 
 
-def _from_many(column: DescribedColumn, _setting: Setting) -> Guess | None:
+def _from_many(column: DescribedColumn, setting: Setting) -> Guess | None:
     join = column.join
-    if join is None or join.up_to is None:
+    if join is None or column.is_flag:
         return None
-    by_then = f"known by {join.up_to}"
+    by_then = f"that were known by {join.up_to}" if join.up_to else f"that belong to a row of {setting.query.base.name}"
     if column.name == ColumnRef.COUNT:
-        return _feature(FieldKind.NUMERICAL, f"How many rows of {join.table.name} were {by_then}.")
+        return _feature(FieldKind.NUMERICAL, f"How many rows of {join.table.name} there are {by_then}.")
     if column.name == ColumnRef.EXISTS:
-        return _feature(FieldKind.CATEGORICAL, f"Whether a row of {join.table.name} was {by_then}.")
+        return _feature(FieldKind.CATEGORICAL, f"Whether there are rows of {join.table.name} {by_then}.")
     if join.kind is JoinKind.VALUES:
         return _feature(FieldKind.MULTI_VALUED, f"The values of all rows of {join.table.name} {by_then}.")
     return None

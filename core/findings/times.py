@@ -45,33 +45,37 @@ def _too_late(rows: Rows, field: Field, late: BoolArray) -> Finding:
 
 
 def unlimited_joins(rows: Rows) -> Iterator[Finding]:
-    """Yield warnings about features from joins to many rows that also see those after the row's own time."""
+    """Yield findings about features from joins to many rows that also see those after the row's own time.
+
+    A note where the joined rows have no time: they may be no events at all.
+    """
     for join in rows.query.joins if rows.query else ():
         fields = tuple(field for field in rows.features if field.column.source == join.name)
         if join.kind.is_to_many and join.up_to is None and fields:
             yield _sees_the_future(rows, join, fields)
 
 
+_WHAT = {
+    JoinKind.COUNT: "counts all rows",
+    JoinKind.EXISTS: "looks at all rows",
+    JoinKind.LATEST: "takes the latest of all rows",
+    JoinKind.VALUES: "gathers the values of all rows",
+}
+
+
 def _sees_the_future(rows: Rows, join: JoinSpec, fields: tuple[Field, ...]) -> Finding:
     names = tuple(field.name for field in fields)
-    what = {
-        JoinKind.COUNT: "counts all rows",
-        JoinKind.EXISTS: "looks at all rows",
-        JoinKind.LATEST: "takes the latest of all rows",
-        JoinKind.VALUES: "gathers the values of all rows",
-    }[join.kind]
+    said = f"{', '.join(names)}: the join {join.name} {_WHAT[join.kind]} of {join.table.name}"
+    repairs = (Repair(RepairKind.IGNORE_FIELD, names),)
+    if join.time is None:
+        message = f"{said}, whenever they came about. If that may be after the row's own time, leave it out."
+        return Finding("note", message, names, "future-rows", repairs=repairs)
     late = _later_partners(rows, join)
-    measured = f" {rows.share(int(late.sum()))} have a later one." if late is not None and late.any() else ""
-    message = (
-        f"{', '.join(names)}: the join {join.name} {what} of {join.table.name}, also those after the row's own time."
-        f"{measured} Limit it to what was known by then."
-    )
-    repairs = tuple(Repair(RepairKind.IGNORE_FIELD, (name,)) for name in names)
-    if len(names) > 1:
-        repairs = (Repair(RepairKind.IGNORE_FIELD, names),)
-    count = int(late.sum()) if late is not None and late.any() else None
-    examples = () if count is None or late is None else _late_examples(rows, join, late)
-    return Finding("warn", message, names, "future-rows", count, examples, repairs)
+    count = int(late.sum()) if late is not None else 0
+    measured = f" {rows.share(count)} have a later one." if count else ""
+    message = f"{said}, also those after the row's own time.{measured} Limit it to what was known by then."
+    examples = _late_examples(rows, join, late) if late is not None and count else ()
+    return Finding("warn", message, names, "future-rows", count or None, examples, repairs)
 
 
 def _later_partners(rows: Rows, join: JoinSpec) -> BoolArray | None:

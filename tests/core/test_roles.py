@@ -213,9 +213,23 @@ def test_a_time_without_another_to_count_from_gives_year_and_month() -> None:
 @pytest.mark.parametrize(
     ("kind", "column", "type_", "limited", "expected", "reason"),
     [
-        (JoinKind.COUNT, ColumnRef.COUNT, INT, True, (NUM, FEATURE), "How many rows of orders were known by"),
+        (
+            JoinKind.COUNT,
+            ColumnRef.COUNT,
+            INT,
+            True,
+            (NUM, FEATURE),
+            "How many rows of orders there are that were known by",
+        ),
         (JoinKind.COUNT, ColumnRef.COUNT, INT, False, (NUM, IGNORE), "also later ones"),
-        (JoinKind.EXISTS, ColumnRef.EXISTS, INT, True, (CAT, FEATURE), "Whether a row of orders was known by"),
+        (
+            JoinKind.EXISTS,
+            ColumnRef.EXISTS,
+            INT,
+            True,
+            (CAT, FEATURE),
+            "Whether there are rows of orders that were known by",
+        ),
         (JoinKind.EXISTS, ColumnRef.EXISTS, INT, False, (CAT, CLICK), "what models learn to predict"),
         (JoinKind.VALUES, "colour", ColumnType.ARRAY, True, (MANY, FEATURE), "The values of all rows of orders"),
         (JoinKind.VALUES, "colour", ColumnType.ARRAY, False, (MANY, IGNORE), "also later ones"),
@@ -234,6 +248,14 @@ def test_joins_to_many_rows_are_features_once_they_are_limited(
     field = shop.add("orders", column, type_, 2).suggest().fields[0]
     assert (field.kind, field.role) == expected
     assert reason in field.reason
+
+
+def test_rows_without_a_time_may_be_gathered_as_they_are() -> None:
+    shop = views()
+    on = ((ColumnRef("views", "item_id"), "item_id"),)
+    shop.joins.append(JoinSpec("tags", TableRef("tags"), on, JoinKind.VALUES))
+    field = shop.add("tags", "tag", ColumnType.ARRAY, 20).suggest().fields[0]
+    assert (field.role, field.reason) == (FEATURE, "The values of all rows of tags that belong to a row of views.")
 
 
 def test_an_enum_says_that_its_values_are_given() -> None:

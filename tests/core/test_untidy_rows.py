@@ -245,6 +245,12 @@ def test_rows_of_a_few_categories_may_well_be_alike() -> None:
     assert look({"y": Y, "colour": COLOUR, "shape": COLOUR[::-1]}, time=None) == ()
 
 
+def test_joined_rows_without_a_time_are_only_noted() -> None:
+    tags = (JoinSpec("tags", TableRef("tags"), ITEM.on, JoinKind.VALUES),)
+    (note,) = look({**PLAIN, "tags.tag": [["a"], ["b", "a"]] * 500}, joins=tags)
+    assert (note.severity, note.check) == ("note", "future-rows")
+
+
 def test_users_that_come_once_mostly_are_no_events_counted_twice() -> None:
     assert look({**PLAIN, "user_id": changed(np.arange(N), slice(0, 20), 999), "colour": COLOUR})[1:] == ()
 
