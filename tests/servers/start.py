@@ -98,7 +98,8 @@ def mariadb(folder: Path) -> Iterator[str | None]:
     _lend_certificate(folder, place / "server.crt", place / "server.key", "mysql")
     first = place / "first.sql"
     first.write_text(
-        f"CREATE USER owner@'%' IDENTIFIED BY '{password}'; GRANT ALL ON *.* TO owner@'%' WITH GRANT OPTION;\n"
+        f"CREATE USER owner@'%' IDENTIFIED BY '{password}';\n"
+        "GRANT ALL ON *.* TO owner@'%' WITH GRANT OPTION;\n"  # the server reads one statement a line
         "DROP USER root@localhost;\n"
     )
     _give(first, "mysql")

@@ -32,6 +32,7 @@ from crosslens.errors import ParameterError, ProjectError, UserError
 from crosslens.plain import to_plain
 from crosslens.relational import ConnectionSpec
 
+from .connecting import named_source, unlocked
 from .parts import Parts
 from .terminal import Terminal
 
@@ -57,7 +58,7 @@ def recipe(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Write a recipe for a database from what its keys and columns suggest."""
     from core.jobs.suggest import suggest_recipe
 
-    connection = ConnectionSpec("sqlite", str(options.database.absolute()))
+    connection, services = named_source(options.database, options, parts.services(), terminal)
     models = tuple(ModelChoice(name) for name in options.model or ("lightgbm", "arm-net"))
     with terminal.job() as control:
         suggested = suggest_recipe(
@@ -65,7 +66,7 @@ def recipe(options: Namespace, parts: Parts, terminal: Terminal) -> None:
             base=options.base,
             label=options.label,
             models=models,
-            services=parts.services(),
+            services=services,
             control=control,
         )
     toml = recipe_to_toml(suggested.recipe)
@@ -83,16 +84,30 @@ def train(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Train every model of a recipe, or resume a run."""
     if bool(options.recipe) == bool(options.resume):
         raise UserError("Name either a recipe or a run to resume.", do="For example: crosslens train shop.toml")
-    toml = "" if options.resume else recipe_to_toml(read_recipe(options.recipe))
+    toml = "" if options.resume else recipe_to_toml(_with_variable(read_recipe(options.recipe), options))
     trained = _train(Train(options.project.absolute(), toml, resume=options.resume), options, parts, terminal)
     with_project(parts, options.project, lambda project: _print_runs(trained.runs, project, terminal))
 
 
 def _train(request: Train, options: Namespace, parts: Parts, terminal: Terminal) -> Trained:
     services = parts.services(threads=options.threads)
+    recipe = recipe_from_toml(request.recipe) if request.recipe else _run_recipe(request.resume, options, parts)
+    services = unlocked(recipe.source, services, terminal)
     with terminal.job() as control:
         trained: Trained = perform(request, services, control)
     return trained
+
+
+def _with_variable(recipe: Recipe, options: Namespace) -> Recipe:
+    if not options.password_variable:
+        return recipe
+    return replace(recipe, source=replace(recipe.source, password_variable=options.password_variable))
+
+
+def _run_recipe(run: str, options: Namespace, parts: Parts) -> Recipe:
+    found: list[Recipe] = []
+    with_project(parts, options.project, lambda project: found.append(recipe_from_toml(project.run(run).recipe)))
+    return found[0]
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -178,10 +193,15 @@ def _change(text: str) -> tuple[str, str]:
 
 def predict(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Score a database into a file."""
-    source = ConnectionSpec("sqlite", str(options.database.absolute())) if options.database else None
+    services = parts.services(threads=options.threads)
+    source: ConnectionSpec | None = None
+    if options.database:
+        source, services = named_source(options.database, options, services, terminal)
+    else:
+        services = unlocked(_run_recipe(options.run, options, parts).source, services, terminal)
     request = Score(options.project.absolute(), options.run, options.output.absolute(), source)
     with terminal.job() as control:
-        scored: Scored = perform(request, parts.services(threads=options.threads), control)
+        scored: Scored = perform(request, services, control)
     terminal.say(f"{scored.rows:,} predictions are in {scored.output}.")
     terminal.result({"output": str(scored.output), "rows": scored.rows})
 

@@ -91,6 +91,18 @@ def _with_threads(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=0, metavar="N", help="processor threads (all)")
 
 
+_DATABASE = "a file (SQLite, DuckDB, CSV, Parquet, Arrow), a folder of files, or a URL: postgresql://USER@HOST/DATABASE"
+
+
+def _with_passwords(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--password-variable", default="", metavar="NAME", help="environment variable that holds the server's password"
+    )
+    command.add_argument(
+        "--save-password", action="store_true", help="keep the server's password in the system's keyring"
+    )
+
+
 def _window(commands: Commands) -> None:
     command = _command(commands, "open", "windows:open_window", "Open the window, on a project if one is given.")
     command.add_argument("project", nargs="?", type=Path, metavar="PROJECT")
@@ -120,17 +132,21 @@ def _recipe(commands: Commands) -> None:
     command = _command(
         commands, "recipe", "actions:recipe", "Look at a database and write a recipe with suggested joins and roles."
     )
-    command.add_argument("database", type=Path, metavar="DATABASE", help="an SQLite file")
+    command.add_argument("database", metavar="DATABASE", help=_DATABASE)
     command.add_argument("--base", default="", metavar="TABLE", help="the table whose rows are predicted")
     command.add_argument("--label", default="", metavar="NAME", help='the label, as "source.column" or a flag\'s name')
     command.add_argument("--model", action="append", default=[], metavar="ID", help="a model; may be repeated")
     command.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write it (standard output)")
+    _with_passwords(command)
 
 
 def _train(commands: Commands) -> None:
     command = _command(commands, "train", "actions:train", "Train every model of a recipe and print how good they are.")
     command.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE", help="a recipe (TOML)")
     command.add_argument("--resume", default="", metavar="RUN", help="go on with an interrupted run instead")
+    command.add_argument(
+        "--password-variable", default="", metavar="NAME", help="environment variable that holds the server's password"
+    )
     _with_project(command)
     _with_threads(command)
 
@@ -158,7 +174,8 @@ def _predict(commands: Commands) -> None:
     command = _command(commands, "predict", "actions:predict", "Score the rows of a database with a trained run.")
     command.add_argument("run", metavar="RUN")
     command.add_argument("output", type=Path, metavar="FILE", help="a .csv or .parquet file")
-    command.add_argument("--database", type=Path, default=None, metavar="FILE", help="another database of this shape")
+    command.add_argument("--database", default="", metavar="DATABASE", help="another database of this shape")
+    _with_passwords(command)
     _with_project(command)
     _with_threads(command)
 
