@@ -1,6 +1,7 @@
 """A worker that answers from a file, and misbehaves on request: `fake_worker.py ANSWERS RECORD`.
 
-Which answer: the entry of the command in ANSWERS. How: by the name of the database asked about.
+Which answer: the entry of the command in ANSWERS; commands under "echo" get their query back as they asked it.
+How: by the name of the database asked about.
 """
 
 import json
@@ -22,6 +23,9 @@ def say(event):
 def behave(request, how):
     number = request["id"]
     result = answers.get(request["command"])
+    if request["command"] in answers.get("echo", ()):
+        asked = request["arguments"]["query"]
+        result = {**result, "query": {**asked, "columns": asked.get("columns") or result["query"]["columns"]}}
     if how == "dies":
         sys.stderr.write("first line\nlast words\n")
         sys.stderr.flush()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +15,7 @@ from PySide6.QtWidgets import QAbstractButton
 
 from core.commands import MakeSample, OpenSource, PageRead, PrepareFields, ReadPage, SampleMade
 from core.recipe_toml import recipe_to_toml
+from crosslens.relational import TableRef
 from crosslens.runs import StoredConnection
 from ui.desktop.opening import open_database, open_path, open_project, try_sample
 from ui.desktop.pages.data import DataPage
@@ -221,3 +223,127 @@ def test_the_read_command_goes_on_from_the_anchor(page: DataPage, session: Sessi
     assert '"after"' not in reads[0]
     assert all('"after": [3]' in line for line in reads[1:])
     assert PrepareFields.command not in "".join(record)
+
+
+def drop(page: DataPage, *paths: Path) -> None:
+    mime = QMimeData()
+    mime.setUrls([QUrl.fromLocalFile(str(path)) for path in paths])
+    place, keys = QPointF(9, 9), Qt.KeyboardModifier.NoModifier
+    page.dropEvent(QDropEvent(place, Qt.DropAction.CopyAction, mime, Qt.MouseButton.LeftButton, keys))
+
+
+@pytest.mark.parametrize(
+    ("files", "dropped", "dialect", "project"),
+    [
+        (["clicks.csv"], ["clicks.csv"], "files", "clicks"),
+        (["d/a.csv", "d/b.parquet"], ["d"], "files", "d"),
+        (["d/a.csv", "d/b.tsv"], ["d/a.csv", "d/b.tsv"], "files", "d"),
+        (["x.duckdb"], ["x.duckdb"], "duckdb", "x"),
+    ],
+    ids=["file", "folder", "files", "duckdb"],
+)
+def test_files_and_folders_are_opened_where_they_are_dropped(
+    page: DataPage, session: Session, files: list[str], dropped: list[str], dialect: str, project: str,
+    tmp_path: Path, qtbot: Any,
+) -> None:  # fmt: skip
+    for name in files:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    with qtbot.waitSignal(session.navigated):
+        drop(page, *(tmp_path / name for name in dropped))
+    assert session.connection.dialect == dialect
+    assert session.project.folder.name == project
+
+
+def test_things_that_do_not_belong_together_are_refused_in_sentences(
+    page: DataPage, said: list[Notice], tmp_path: Path
+) -> None:
+    drop(page, tmp_path / "a.db", tmp_path / "b.csv")
+    assert said[0].what == "These cannot be opened together."
+    assert said[0].do
+
+
+def test_a_file_is_known_by_its_first_bytes_not_by_its_name(session: Session, tmp_path: Path, qtbot: Any) -> None:
+    file = tmp_path / "really.db"
+    file.write_bytes(bytes(8) + b"DUCK" + bytes(20))
+    opened(session, file, qtbot)
+    assert session.connection.dialect == "duckdb"
+
+
+def test_ones_own_select_is_run_looked_at_and_used(
+    page: DataPage, session: Session, open_shop: Callable[[], None], qtbot: Any
+) -> None:
+    open_shop()
+    page.tabs.setCurrentWidget(page.select)
+    assert page.primary.text() == "Use these rows →"
+    assert not page.primary.isEnabled()
+    page.select.editor.setPlainText("SELECT * FROM impressions")
+    page.select.run_button.click()
+    qtbot.waitUntil(page.primary.isEnabled)
+    page.select.editor.appendPlainText("WHERE id > 3")
+    assert not page.primary.isEnabled()
+    page.select.run()
+    qtbot.waitUntil(page.primary.isEnabled)
+    with qtbot.waitSignal(session.navigated):
+        page.primary.trigger()
+    record = Path(session.services.worker_command[-1]).read_text(encoding="utf-8")
+    proposed = next(json.loads(line) for line in record.splitlines() if '"propose-query"' in line)
+    assert proposed["arguments"]["select"] == "SELECT * FROM impressions\nWHERE id > 3"
+    assert proposed["arguments"]["base"] == {"name": "query"}
+
+
+def test_a_select_that_fails_says_why_below_the_editor(
+    page: DataPage, session: Session, open_shop: Callable[[], None], qtbot: Any
+) -> None:
+    open_shop()
+    session.connection = replace(CONNECTION, database="fails")
+    page.tabs.setCurrentWidget(page.select)
+    page.select.editor.setPlainText("SELEKT 1")
+    page.select.run()
+    qtbot.waitUntil(page.select.browser.problem.isVisible)
+    assert page.select.browser.problem.text() == "No.\nBecause. Yes."
+    assert not page.primary.isEnabled()
+
+
+def test_the_select_of_a_preparation_stands_in_the_editor_again(
+    page: DataPage, session: Session, open_shop: Callable[[], None]
+) -> None:
+    open_shop()
+    draft = shop()
+    session.draft = replace(draft, query=replace(draft.query, select="SELECT 7", base=TableRef("query")))
+    session.sourceChanged.emit()
+    assert page.select.editor.toPlainText() == "SELECT 7"
+
+
+def test_another_source_empties_the_editor(page: DataPage, session: Session, open_shop: Callable[[], None]) -> None:
+    open_shop()
+    page.select.editor.setPlainText("SELECT 1")
+    session.set_source(replace(CONNECTION, database="other.db"), OVERVIEW)
+    assert page.select.editor.toPlainText() == ""
+
+
+def test_another_connection_of_the_project_is_a_click_away(
+    page: DataPage, session: Session, open_shop: Callable[[], None], qtbot: Any
+) -> None:
+    open_shop()
+    for number, spec in enumerate((CONNECTION, replace(CONNECTION, database="/other/else.db"))):
+        session.project.save_connection(StoredConnection(str(number), Path(spec.database).name, spec))
+    page._menu.aboutToShow.emit()
+    with qtbot.waitSignal(session.navigated):
+        next(action for action in page._menu.actions() if action.text() == "else.db").trigger()
+    assert session.connection.database == "/other/else.db"
+    assert len(session.project.connections()) == 2
+
+
+def test_a_preparation_of_another_source_is_not_taken_up(
+    session: Session, open_shop: Callable[[], None], qtbot: Any
+) -> None:
+    open_shop()
+    session.start_draft(shop())
+    other = replace(CONNECTION, database="/other/else.db")
+    session.project.save_connection(StoredConnection("1", "else.db", other))
+    folder = session.project.folder
+    session.set_project(None)
+    open_project(session, folder)
+    qtbot.waitUntil(lambda: session.overview is not None and not session.busy)
+    assert session.draft is None

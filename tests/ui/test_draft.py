@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from core.commands import Finding, Preparation
-from core.recipe import SplitMethod, SplitSpec
-from crosslens.relational import JoinFacts, JoinProposal, QuerySpec
-from crosslens.schema import FieldKind, FieldRole, FieldSchema
+from core.recipe import Repair, RepairKind, SplitMethod, SplitSpec
+from crosslens.relational import JoinFacts, JoinKind, JoinProposal, QuerySpec, SampleMethod, SampleSpec
+from crosslens.schema import FieldKind, FieldRole, FieldSchema, TimePart
 from ui.desktop.draft import (
     Draft,
+    add_join,
+    apply_repair,
     can_train,
+    change_join,
     findings,
     from_proposal,
     from_recipe,
     rename,
+    set_bins,
+    set_delimiter,
     set_kind,
+    set_part,
     set_role,
+    set_sample,
     set_split,
     set_time,
     set_used,
+    take_back,
+    with_checked,
+    with_facts,
     with_join,
     with_measured,
     with_proposal,
@@ -200,3 +211,105 @@ def test_measuring_brings_rows_profiles_and_sql() -> None:
     draft = shop()
     assert isinstance(PREPARATION, Preparation)
     assert (draft.rows, draft.sql, len(draft.profiles)) == (1200, "SELECT 1", 6)
+
+
+DUPLICATES = Repair(RepairKind.DROP_DUPLICATES)
+
+
+def test_a_repaired_finding_is_settled_until_its_repair_is_taken_back() -> None:
+    copies = Finding("stop", "copies", (), repairs=(DUPLICATES,))
+    draft = replace(shop(), found=(copies,))
+    assert not can_train(draft)
+    repaired = apply_repair(draft, DUPLICATES)
+    assert can_train(repaired)
+    assert apply_repair(repaired, DUPLICATES) is repaired
+    assert take_back(repaired, DUPLICATES) == draft
+
+
+def test_what_the_user_changed_has_to_be_checked_again_and_what_was_measured_has_not() -> None:
+    draft = replace(shop(), checked=())
+    checked = with_checked(draft, PREPARATION)
+    assert checked.checked == checked.to_check
+    for edited in (
+        set_used(checked, [PRICE], False),
+        replace(checked, moment="before the call"),
+        apply_repair(checked, DUPLICATES),
+        set_sample(checked, SampleSpec(SampleMethod.RANDOM, 10)),
+    ):
+        assert edited.checked != edited.to_check
+
+
+@pytest.mark.parametrize(
+    ("change", "name", "value"),
+    [
+        (lambda draft, all: set_bins(draft, all, 10), "items.price", {"bins": 10}),
+        (lambda draft, all: set_part(draft, all, TimePart.HOUR, True), "shown_at", {"parts": (TimePart.HOUR,)}),
+        (lambda draft, all: set_delimiter(draft, all, ";"), None, {}),
+    ],
+    ids=["bins", "parts", "delimiter"],
+)
+def test_details_change_only_the_kinds_that_have_them(change: Any, name: str | None, value: dict[str, Any]) -> None:
+    before, after = shop(), change(shop(), {field.column for field in FIELDS})
+    changed = [field for field, old in zip(after.fields, before.fields, strict=True) if field != old]
+    assert [field.name for field in changed] == ([name] if name else [])
+    assert all(getattr(field, key) == wanted for field in changed for key, wanted in value.items())
+
+
+def test_another_kind_forgets_the_details_of_the_former_one() -> None:
+    draft = set_kind(set_bins(shop(), [PRICE], 10), [PRICE], FieldKind.MULTI_VALUED)
+    draft = set_kind(set_delimiter(draft, [PRICE], ","), [PRICE], FieldKind.NUMERICAL)
+    field = draft.fields.field("items.price")
+    assert (field.bins, field.delimiter, field.parts) == (0, "", ())
+
+
+def test_parts_of_a_time_keep_their_order_whatever_the_clicks() -> None:
+    draft = set_part(set_part(shop(), [TIME], TimePart.AGE, True), [TIME], TimePart.HOUR, True)
+    assert draft.fields.field("shown_at").parts == (TimePart.HOUR, TimePart.AGE)
+    assert set_part(draft, [TIME], TimePart.AGE, False).fields.field("shown_at").parts == (TimePart.HOUR,)
+
+
+def test_a_sample_by_user_takes_the_column_of_the_users() -> None:
+    sample = SampleSpec(SampleMethod.USERS, 100)
+    assert set_sample(shop(), sample).query.sample is None
+    with_user = set_role(shop(), [BRAND_NAME], FieldRole.USER)
+    assert set_sample(with_user, sample).query.sample == replace(sample, column=BRAND_NAME)
+    assert set_sample(set_sample(with_user, sample), None).query.sample is None
+
+
+def test_a_join_made_by_hand_gets_a_name_of_its_own_and_is_offered() -> None:
+    draft = add_join(shop(), replace(CLICKED, kind=JoinKind.COUNT), reason="added by hand")
+    own = draft.proposals[-1]
+    assert (own.join.name, own.reason, own.kinds) == ("clicks 2", "added by hand", tuple(JoinKind))
+    assert not draft.has_join("clicks 2")
+    assert [join.name for join in with_join(draft, "clicks 2", True).joins][-1] == "clicks 2"
+
+
+def test_a_join_set_differently_asks_for_its_columns_again_only_where_it_is_taken() -> None:
+    counted = replace(CLICKED, kind=JoinKind.COUNT)
+    taken = change_join(shop(), counted)
+    assert taken.query.joins[2] == counted
+    assert taken.query.columns == ()
+    offered = replace(shop(), query=replace(shop().query, joins=(ITEM, BRAND)))
+    assert change_join(offered, counted).query == offered.query
+    assert change_join(offered, counted).joins[2].join == counted
+
+
+def test_a_proposal_comes_as_the_query_has_set_it() -> None:
+    counted = replace(CLICKED, kind=JoinKind.COUNT, up_to=TIME, time="at")
+    draft = change_join(shop(), counted)
+    assert with_proposal(draft, PROPOSAL).joins[2].join == counted
+    assert len(with_proposal(draft, PROPOSAL).joins) == 3
+
+
+def test_joins_measured_again_replace_their_facts_only() -> None:
+    again = with_facts(shop(), [JoinFacts("clicks", 0.5, 9, 1, 9), JoinFacts("new", 1.0, 1, 1, 1)])
+    assert [fact.name for fact in again.facts] == ["items", "brands", "clicks", "new"]
+    assert again.fact("clicks").max_partners == 9
+    assert again.fact("items") == shop().fact("items")
+
+
+def test_moment_repairs_and_hashing_go_to_the_recipe_and_come_back() -> None:
+    draft = replace(shop(), moment="before the call", repairs=(DUPLICATES,), hash_buckets=500, minimum_count=7)
+    back = from_recipe(draft.recipe())
+    assert (back.moment, back.repairs) == (draft.moment, draft.repairs)
+    assert (back.hash_buckets, back.minimum_count) == (500, 7)
