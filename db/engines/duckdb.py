@@ -27,6 +27,7 @@ from .duckdb_session import DuckSession, column_info, settings
 
 EXACT_ROWS = 100_000
 """Tables that DuckDB estimates to be smaller are counted."""
+_COUNTS_AT_ONCE = 100
 _ROW_ID = "rowid"
 _MAIN = "main"
 
@@ -102,7 +103,13 @@ class DuckDbSession(DuckSession):
             sa.select(source.c.schema_name, source.c.table_name, source.c.estimated_size).where(self._ours(source))
         )
         estimates = {_ref(schema, name): int(size or 0) for schema, name, size in rows}
-        return tuple(self._with_rows(table, estimates.get(table.ref)) for table in tables)
+        small = [table.ref for table in tables if estimates.get(table.ref, EXACT_ROWS + 1) <= EXACT_ROWS]
+        exact: dict[TableRef, int] = {}
+        for start in range(0, len(small), _COUNTS_AT_ONCE):
+            refs = small[start : start + _COUNTS_AT_ONCE]
+            counts = (sa.select(sa.func.count()).select_from(_named(ref)).scalar_subquery() for ref in refs)
+            exact |= zip(refs, self.fetch(sa.select(*counts))[0], strict=True)
+        return tuple(_with_rows(table, exact.get(table.ref), estimates.get(table.ref)) for table in tables)
 
     def row_id(self, table: TableInfo) -> str | None:
         """Return rowid for tables without a column of that name."""
@@ -111,14 +118,6 @@ class DuckDbSession(DuckSession):
 
     def _number_of(self, table: sa.TableClause) -> str | None:
         return _ROW_ID  # never asked for where a column hides it
-
-    def _with_rows(self, table: TableInfo, estimate: int | None) -> TableInfo:
-        if estimate is None:
-            return table
-        if estimate > EXACT_ROWS:
-            return replace(table, rows=estimate, rows_are_estimated=True)
-        rows = self.fetch(sa.select(sa.func.count()).select_from(_named(table.ref)))[0][0]
-        return replace(table, rows=rows)
 
     def _refs(self, function: str, name: str) -> list[TableRef]:
         source = _catalogue(function, "database_name", "schema_name", name, "internal")
@@ -137,11 +136,11 @@ class DuckDbSession(DuckSession):
             .where(self._ours(source))
             .order_by(c.schema_name, c.table_name, c.column_index)
         )
-        found: dict[TableRef, tuple[ColumnInfo, ...]] = {}
+        found: dict[TableRef, list[ColumnInfo]] = {}
         for schema, table, name, declared, nullable in rows:
-            ref = _ref(schema, table)
-            found[ref] = (*found.get(ref, ()), column_info(name, declared, nullable=bool(nullable)))
-        return found
+            column = column_info(name, declared, nullable=bool(nullable))
+            found.setdefault(_ref(schema, table), []).append(column)
+        return {ref: tuple(columns) for ref, columns in found.items()}
 
     def _constraints(self) -> dict[TableRef, list[_Constraint]]:
         source = _catalogue(
@@ -176,6 +175,11 @@ class DuckDbSession(DuckSession):
 
     def _ours(self, source: Any) -> sa.ColumnElement[bool]:
         return sa.and_(source.c.database_name == self._catalog)
+
+
+def _with_rows(table: TableInfo, exact: int | None, estimate: int | None) -> TableInfo:
+    rows = estimate if exact is None else exact
+    return replace(table, rows=rows, rows_are_estimated=exact is None and estimate is not None)
 
 
 def _keys(constraints: Sequence[_Constraint]) -> dict[str, Any]:
