@@ -89,6 +89,8 @@ def _numpy(array: pa.Array, dtype: np.dtype[np.generic] | type[np.generic]) -> m
 
 
 def _text_bytes(array: pa.Array) -> bytes | memoryview:
+    if array.null_count:
+        array = pc.fill_null(array, "")  # a driver may leave any bytes behind a missing text
     _, offsets, data = array.buffers()
     if data is None or len(array) == 0:
         return b""

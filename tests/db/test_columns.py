@@ -4,6 +4,7 @@ import math
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
@@ -136,6 +137,13 @@ def test_batch_borders_leave_no_trace_in_the_fingerprint_of_moments(values: list
     whole = pa.array(values, Kind.TIMESTAMP.arrow)
     parts = [whole[start : start + size] for start in range(0, len(whole), size)]
     assert _fingerprint([whole], Kind.TIMESTAMP) == _fingerprint(parts, Kind.TIMESTAMP)
+
+
+def test_bytes_behind_a_missing_text_leave_no_trace_in_the_fingerprint() -> None:
+    offsets, data = pa.py_buffer(np.array([0, 1, 4, 5], np.int32)), pa.py_buffer(b"a???b")
+    untidy = pa.Array.from_buffers(pa.string(), 3, [pa.py_buffer(b"\5"), offsets, data])
+    assert untidy.to_pylist() == ["a", None, "b"]
+    assert _fingerprint([untidy], Kind.TEXT) == _fingerprint([pa.array(["a", None, "b"])], Kind.TEXT)
 
 
 def test_batches_of_tuples_have_exactly_the_kinds_asked_for_or_say_which_are_wide_enough() -> None:
