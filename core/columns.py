@@ -130,8 +130,8 @@ def _all_times(stream: ColumnStream, rows: int, notation: pa.DataType) -> Int64A
     for column in stream():
         missing += column.null_count
         ticks = _ticks(column.cast(notation) if is_text(column.type) else column)
-        if found.dtype != ticks.dtype and not start:
-            found = np.zeros(rows, ticks.dtype)
+        if ticks.dtype == np.float64 and not start:
+            found = np.zeros(rows, np.float64)
         found[start : start + len(ticks)] = ticks
         start += len(ticks)
         unusable += int(np.isnan(ticks).sum()) if ticks.dtype == np.float64 else 0

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +20,10 @@ from numpy.typing import DTypeLike, NDArray
 from crosslens import StorageError
 
 
+_TEMPORARY = re.compile(r"[.].+-[0-9a-f]{8}(-old)?")
+_A_DAY = 86_400.0
+
+
 @contextmanager
 def replacing(folder: Path) -> Iterator[Path]:
     """Give an empty folder that takes the place of `folder` at the end; after an error nothing has changed.
@@ -26,6 +32,7 @@ def replacing(folder: Path) -> Iterator[Path]:
     """
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(folder.parent)
         temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
         temporary.mkdir()
     except OSError as error:
@@ -37,6 +44,13 @@ def replacing(folder: Path) -> Iterator[Path]:
         raise storage_error(error, folder) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    """Remove what a process that was killed left behind a day ago or earlier: no folder is written for so long."""
+    for path in parent.iterdir():
+        if _TEMPORARY.fullmatch(path.name) and path.is_dir() and time.time() - path.stat().st_mtime > _A_DAY:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def _put_in_place(temporary: Path, folder: Path) -> None:

@@ -1,4 +1,4 @@
-"""Several values in one row: arrays, JSON arrays kept as text, and text parted by a delimiter, all as one Arrow type."""
+"""Several values in a row: arrays, JSON arrays kept as text, and text parted by a delimiter, all as one Arrow type."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A frequent value of a multi-valued field as a category of its own: is it among the row's values, yes or no?"""
+"""A frequent value of a multi-valued field as a field of its own: whether it is among the row's values."""
 
 from __future__ import annotations
 

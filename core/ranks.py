@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from numpy.typing import NDArray
 
 from crosslens.data import Float64Array, Int64Array
 
@@ -60,18 +59,19 @@ def _chunks(values: Numbers) -> Iterator[Numbers]:
 
 def _keys(values: Numbers) -> Iterator[Int64Array]:
     """Yield whole numbers in the order of the values, chunk by chunk."""
-    return (part if part.dtype == np.int64 else _ordered(part) for part in _chunks(values))
+    return (_ordered(part) for part in _chunks(values))
 
 
-def _ordered(part: NDArray[np.float64]) -> Int64Array:
-    """Return int64 that compare as the doubles do: the bits of negative ones are turned around. -0.0 becomes 0.0."""
+def _ordered(part: Numbers) -> Int64Array:
+    """Return int64 that compare as the numbers do: the bits of negative doubles are turned around; -0.0 is 0.0."""
+    if part.dtype == np.int64:
+        return part.astype(np.int64, copy=False)
     bits = (part + 0.0).view(np.int64)
     return np.where(bits < 0, np.int64(-(2**63)) - bits, bits)
 
 
 def _key(value: np.int64 | np.float64) -> int:
-    array = np.array([value])
-    return int(array[0] if array.dtype == np.int64 else _ordered(array)[0])
+    return int(_ordered(np.array([value]))[0])
 
 
 def _value(key: int, is_float: bool) -> float:

@@ -167,7 +167,8 @@ def _at_random(rows: int, spec: SplitSpec, _times: _Stream, _users: _Stream) -> 
     np.random.default_rng(spec.seed).shuffle(ranks)
     parts = np.zeros(rows, np.uint8)
     for start in range(0, rows, _CHUNK):
-        parts[start : start + _CHUNK] = _assign((ranks[start : start + _CHUNK] + 0.5) / rows, spec)
+        some = ranks[start : start + _CHUNK].astype(np.float64)
+        parts[start : start + _CHUNK] = _assign((some + 0.5) / rows, spec)
     return parts
 
 

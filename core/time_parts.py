@@ -39,7 +39,7 @@ def part_of(times: MomentArray, part: TimePart) -> Int64Array:
 
     Hours are 0..23, weekdays from Monday as 0, days and months from 1. What NaT becomes means nothing.
     """
-    micros = times.view(np.int64)
+    micros: Int64Array = times.view(np.int64)
     if part is TimePart.HOUR:
         return micros // _HOUR % 24
     if part is TimePart.WEEKDAY:

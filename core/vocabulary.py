@@ -164,11 +164,8 @@ class VocabularyReader:
         missing = column.is_null() if column.null_count else None
         places = np.asarray(column.cast(pa.int64()).fill_null(0).to_numpy())
         inside = (places >= self._lowest) & (places < self._lowest + len(table))
-        if inside.all():
-            ids = table[places - self._lowest]
-        else:
-            ids = np.full(len(places), UNKNOWN_ID, np.int32)
-            ids[inside] = table[places[inside] - self._lowest]
+        ids: Int32Array = np.full(len(places), UNKNOWN_ID, np.int32)
+        ids[inside] = table[places[inside] - self._lowest]
         if missing is not None:
             ids[np.asarray(missing.to_numpy())] = MISSING_ID
         return ids

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +234,16 @@ def test_encoding_again_replaces_the_folder(tmp_path: Path) -> None:
     write(table, fit(), tmp_path / "encoded")
     assert not (tmp_path / "encoded" / "stale.npy").exists()
     assert [path.name for path in tmp_path.iterdir()] == ["encoded"]
+
+
+def test_what_a_killed_process_left_behind_is_removed_after_a_day(tmp_path: Path) -> None:
+    old, new, other = tmp_path / ".encoded-ab12-0123abcd", tmp_path / ".encoded-cd34-0123abcd", tmp_path / ".cache"
+    for folder in (old, new, other):
+        folder.mkdir()
+    for folder in (old, other):
+        os.utime(folder, (0, 0))
+    write(shop()[0], fit(), tmp_path / "encoded")
+    assert {path.name for path in tmp_path.iterdir()} == {"encoded", new.name, other.name}
 
 
 def test_a_full_disk_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,7 +67,9 @@ def test_sequences_are_what_grouping_and_sorting_by_hand_would_make(
 ) -> None:
     monkeypatch.setattr("core.sequences.ROWS_PER_FILE", 16)
     monkeypatch.setattr("core.snapshots.BLOCK_ROWS", 7)
-    users, items, times = (pa.array(column, kind) for column, kind in zip(zip(*events), KINDS, strict=True))
+    users, items, times = (
+        pa.array(column, kind) for column, kind in zip(zip(*events, strict=True), KINDS, strict=True)
+    )
     spec = SequenceSpec(*SPEC.columns, minimum_length=shortest, core=core, latest=latest)
     expected = naively(events, max(core, shortest), max(core, 1))
     if not expected:
