@@ -18,6 +18,7 @@ from crosslens.relational import (
     ColumnProfile,
     ColumnRef,
     ConnectionSpec,
+    ExtractionEstimate,
     JoinFacts,
     JoinProposal,
     JoinSpec,
@@ -31,6 +32,7 @@ from crosslens.relational import (
 from .compile import Draw, count_rows, most_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
+from .estimate import extraction_estimate, scaled
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, refuse_multiplying
 from .own_select import MYSQL, POSTGRESQL, STANDARD, Lexicon, single_select
@@ -42,6 +44,8 @@ from .sampling import SAMPLE_ROWS, first_rows, sample_rows
 from .writing import write_database
 
 PAGE_SECONDS = 30.0
+ESTIMATE_ROWS = 10_000
+MEASURE_SECONDS = 60.0
 JOIN_SECONDS = 15.0
 """A join that takes longer to measure is offered without its facts."""
 
@@ -181,6 +185,45 @@ class SqlSource:
         with self._session.watch(should_stop=should_stop), self._session.snapshot():
             arrays, _ = self._sample(plan, rows)
         return pa.table({f"c{number}": array for number, array in enumerate(arrays)})
+
+    def estimate(
+        self, query: QuerySpec, folder: Path | None = None, *, should_stop: Callable[[], bool] = never
+    ) -> ExtractionEstimate:
+        """Return what extracting the query into `folder` (by default, at home) and training on it would take.
+
+        Rows are those the database says it has, less what filters take away in a sample; few rows are counted.
+        """
+        plan = self._plan(query)
+        self._session.identity()
+        with self._session.watch(should_stop=should_stop, seconds=MEASURE_SECONDS), self._session.snapshot():
+            arrays, sampled = self._sample(plan, ESTIMATE_ROWS)
+            rows = max(self._about(plan), len(arrays[0])) if sampled else len(arrays[0])
+        return extraction_estimate(arrays, rows, rows_are_estimated=sampled, folder=folder or Path.home())
+
+    def _about(self, plan: Plan) -> int:
+        """Return about how many rows the query has: what the database says of its base, less what filters take away."""
+        known = None if plan.query.select else self._session.with_row_counts((plan.base,))[0].rows
+        if known is not None and plan.query.filters:
+            known = self._passing(plan, known)
+        most = most_rows(plan.query)
+        if known is None:
+            return self._count(plan)
+        return known if most is None else min(known, most)
+
+    def _passing(self, plan: Plan, known: int) -> int | None:
+        """Return how many of the `known` rows of the base pass the filters, by a sample; None where there is none."""
+        row_id = self._session.row_id(plan.base)
+        draw = sample_rows(self._session, plan.base, row_id, ESTIMATE_ROWS)
+        if draw is None:
+            return None
+        counts = [
+            self._session.fetch(sa.select(sa.func.count()).select_from(rows.subquery("sample")))[0][0]
+            for rows in (
+                select_rows(wanted, row_id=row_id, sample=draw)
+                for wanted in (plan, self._plan(replace(plan.query, filters=())))
+            )
+        ]
+        return scaled(*counts, rows=known)
 
     def extract(
         self,

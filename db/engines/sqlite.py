@@ -22,10 +22,11 @@ from sqlalchemy.dialects import sqlite as sqlite_dialect
 from sqlalchemy.sql import quoted_name
 
 from crosslens.errors import CrosslensError, QueryError, SourceError, Stopped
-from crosslens.relational import ColumnInfo, ConnectionSpec, ForeignKey, TableInfo, TableRef
+from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
 from ..columns import Kind, first_kind, tuple_batches
 from ..errors import missing_source, source_error
+from ..own_select import own_select, single_select
 from ..types import sqlite_type
 from .base import never
 from .sqlite_split import ranges_of, without_first
@@ -228,6 +229,14 @@ class SqliteSession:
             cursor.execute(sql, parameters)
             while rows := cursor.fetchmany(batch):
                 yield rows
+
+    def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
+        """Return the names of the columns of the user's own SELECT; what they hold shows when rows are read."""
+        wrapped = own_select(single_select(select)).columns().subquery("own")
+        sql, parameters = self.rendered(sa.select(sa.text("*")).select_from(wrapped).limit(0))
+        with self._translated(), closing(self._connection.cursor()) as cursor:
+            described = cursor.execute(sql, parameters).description
+        return tuple(ColumnInfo(name, ColumnType.OTHER) for name, *_ in described)
 
     def check(self) -> None:
         """Raise what `watch` has to say, if anything; for work that SQLite does not do itself."""

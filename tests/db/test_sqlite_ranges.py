@@ -254,8 +254,9 @@ def test_a_reader_that_is_killed_costs_nothing_but_time(
         ask(reader, rows)
 
     monkeypatch.setattr(Reader, "ask", killed)
-    table, _ = _read(path, ALL, tmp_path / "a")
-    assert table.equals(_by_hand(path, ALL, tmp_path / "b")[0])
+    wanted = replace(ALL, columns=ALL.columns[:4])  # none of which has to be widened, so that there is one pass
+    table, _ = _read(path, wanted, tmp_path / "a")
+    assert table.equals(_by_hand(path, wanted, tmp_path / "b")[0])
     assert "reader process ended early" in caplog.text
 
 
