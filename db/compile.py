@@ -216,7 +216,9 @@ def select_rows(
     if query.time is not None and is_latest(query):
         return rows.order_by(*_oldest_first(statement.column(query.time)), *statement.key)
     in_order = rows.order_by(*statement.key)
-    whole = draw is None and len(statement.key) == 1
+    # Work on moments would be done anew for every range.
+    moments = any(plan.up_to(join) is not None for join in plan.needed(wanted))
+    whole = draw is None and len(statement.key) == 1 and not moments
     return in_order.execution_options(row_key=statement.key[0]) if whole else in_order
 
 

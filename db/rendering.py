@@ -41,7 +41,9 @@ class RowHash(FunctionElement[Any]):
 
 
 @compiles(ValueList)
-def _no_list(_: ValueList, compiler: Any, **__: Any) -> str:
+def _no_list(element: ValueList, compiler: Any, **options: Any) -> str:
+    if compiler.dialect.name == "default":  # no database, only a statement shown or taken apart
+        return f"value_list({compiler.process(element.clauses, **options)})"
     raise QueryError(
         f"Values cannot be gathered in a database of the kind {compiler.dialect.name}.",
         do="Join the table as “exists”, “count” or “latest”.",
