@@ -59,7 +59,10 @@ def check(
     untidy += [*times.later_times(raw), *times.unlimited_joins(raw)]
     repairing, found = _repairing(raw, schema, repairs)
     kept = raw.where(repairing.kept(raw.table, raw.columns))
-    found += useless_fields(kept)
+    useless = tuple(useless_fields(kept))
+    found += useless
+    unreadable = [Repair(RepairKind.IGNORE_FIELD, each.columns) for each in useless if each.check == "unreadable"]
+    kept = replace(kept, schema=repaired_fields(meaning, unreadable))
     labelled = kept.where(_has_labels(kept))
     labels, problems = read(labelled)
     untidy += unclicked_conversions(labelled, labels)

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
+import pyarrow as pa
 
 from crosslens.relational import ColumnProfile, ColumnType
 from crosslens.schema import Field, FieldKind
 
+from ..columns import Column, is_text
 from ..commands import Finding
 from ..moments import moments
 from ..recipe import Repair, RepairKind
@@ -19,15 +21,28 @@ ENOUGH_ROWS = 20
 
 
 def useless_fields(rows: Rows) -> Iterator[Finding]:
-    """Yield what is wrong with features whatever the label."""
+    """Yield what is wrong with features whatever the label; check "unreadable" says that models cannot read one."""
     for field in rows.features:
         column = rows.column(field.column)
-        different = distinct(column) if field.kind is not FieldKind.TEXT else 0
-        profile = ColumnProfile(field.column, ColumnType.OTHER, len(column), column.null_count, different)
-        yield from feature_profile(field, profile)
-        if field.kind is FieldKind.TIMESTAMP and len(column) > column.null_count and np.isnat(moments(column)).all():
-            message = f"{field.name} holds nothing that reads like a date or time. Make it categorical, or ignore it."
-            yield Finding("stop", message, (field.name,), check="unreadable", repairs=ignore(field))
+        problem = _unreadable(column, field) if column.null_count < len(column) else ""
+        if problem:
+            yield Finding("stop", f"{field.name} {problem}", (field.name,), check="unreadable", repairs=ignore(field))
+        else:
+            different = distinct(column) if field.kind is not FieldKind.TEXT else 0
+            profile = ColumnProfile(field.column, ColumnType.OTHER, len(column), column.null_count, different)
+            yield from feature_profile(field, profile)
+
+
+def _unreadable(column: Column, field: Field) -> str:
+    """Return why models cannot read a column as the kind of its field, as the end of a sentence; else an empty text."""
+    several = pa.types.is_nested(column.type)
+    if several and field.kind not in (FieldKind.MULTI_VALUED, FieldKind.TEXT):
+        return "holds several values in a row. Make it multi-valued, or ignore it."
+    if field.kind is FieldKind.TIMESTAMP and np.isnat(moments(column)).all():
+        return "holds nothing that reads like a date or time. Make it categorical, or ignore it."
+    if field.kind is FieldKind.MULTI_VALUED and not several and not is_text(column.type):
+        return "holds one value in a row, not several. Make it categorical or numerical, or ignore it."
+    return ""
 
 
 def feature_profile(field: Field, profile: ColumnProfile) -> Iterator[Finding]:

@@ -8,10 +8,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from core.commands import Finding
 from core.findings import MOST_ROWS, auc, check, check_profiles
-from crosslens.relational import ColumnProfile, ColumnType
+from crosslens import FieldKind
+from crosslens.relational import ColumnProfile, ColumnType, QuerySpec, TableRef
 
 from .snapshots import fields, ref, snapshot
 
@@ -100,6 +103,74 @@ def test_a_label_that_cannot_be_learned_stops(values: Any, message: str) -> None
     (finding,) = found(x=COLOUR, y=values)
     assert (finding.severity, finding.columns) == ("stop", ("y",))
     assert message in finding.message
+
+
+@pytest.mark.parametrize(
+    ("meaning", "values", "message"),
+    [
+        ("text feature", COLOUR, "x, which is free text"),
+        ("timestamp feature", COLOUR, "x holds nothing that reads like a date or time"),
+        ("timestamp feature", Y == 1, "x holds nothing that reads like a date or time"),
+        ("numerical feature", [["a"], ["b"]] * 500, "x holds several values in a row"),
+        ("categorical feature", [["a"], ["b"]] * 500, "x holds several values in a row"),
+        ("timestamp feature", [["a"], ["b"]] * 500, "x holds several values in a row"),
+        ("multi-valued feature", NOISE, "x holds one value in a row, not several"),
+    ],
+)
+def test_columns_that_models_cannot_read_as_told_stop(meaning: str, values: Any, message: str) -> None:
+    (finding,) = found(meaning, x=values)
+    assert (finding.severity, finding.check, finding.columns) == ("stop", "unreadable", ("x",))
+    assert message in finding.message
+
+
+@pytest.mark.parametrize(
+    ("meaning", "values"),
+    [
+        ("timestamp feature", (np.datetime64("2026-01-01") + RNG.integers(0, 300, N)).astype("datetime64[us]")),
+        ("timestamp feature", RNG.integers(1.6e9, 1.7e9, N)),
+        ("multi-valued feature", [["a", "b"], ["b"], [], None] * 250),
+        ("multi-valued feature", ["a,b", "b", "", None] * 250),
+    ],
+)
+def test_times_and_several_values_can_be_read(meaning: str, values: Any) -> None:
+    assert found(meaning, x=values) == ()
+
+
+VALUES = {
+    "numbers": st.one_of(st.none(), st.floats()),
+    "whole": st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
+    "texts": st.one_of(st.none(), st.text(max_size=4), st.sampled_from(["2026-01-01", "1", "a|b"])),
+    "truths": st.one_of(st.none(), st.booleans()),
+    "dates": st.one_of(st.none(), st.dates()),
+    "times": st.one_of(st.none(), st.datetimes()),
+    "lists": st.one_of(st.none(), st.lists(st.one_of(st.none(), st.sampled_from("abc")), max_size=3)),
+}
+TYPES = {
+    "numbers": pa.float64(), "whole": pa.int64(), "texts": pa.string(), "truths": pa.bool_(), "dates": pa.date32(),
+    "times": pa.timestamp("us"), "lists": pa.list_(pa.string()),
+}  # fmt: skip
+
+
+ROLES = ["feature", "feature", "ignore", "user", "item", "weight"]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_whatever_the_rows_hold_the_check_answers(data: st.DataObject) -> None:
+    count = data.draw(st.integers(0, 40))
+    drawn = {name: data.draw(st.lists(values, min_size=count, max_size=count)) for name, values in VALUES.items()}
+    kinds = {name: data.draw(st.sampled_from([kind.value for kind in FieldKind])) for name in VALUES}
+    roles = {
+        name: data.draw(st.sampled_from(["feature", "feature", "ignore", "user", "item", "weight"])) for name in VALUES
+    }
+    columns = {name: pa.array(values, TYPES[name]) for name, values in drawn.items()}
+    labels = data.draw(st.lists(st.sampled_from([0, 1, None]), min_size=count, max_size=count))
+    table, refs = snapshot(y=pa.array(labels, pa.int64()), **columns)
+    schema = fields(y="click", **{name: f"{kinds[name]} {roles[name]}" for name in VALUES})
+    time = data.draw(st.sampled_from([None, *(ref(name) for name in VALUES)]))
+    findings = check(table, refs, schema, query=QuerySpec(TableRef("t"), refs, time=time), moment="before it")
+    assert {each.severity for each in findings} <= {"stop", "warn", "note"}
+    assert all(each.message.endswith((".", "?")) and each.check for each in findings)
 
 
 def test_no_label_stops() -> None:
