@@ -107,8 +107,10 @@ def _remainder(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
 
 
 def _text_number(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return a weighted sum of the last characters' codes: below 2**57, and flat, for SQLite's parser is not deep."""
     text = sa.cast(column, sa.Text())
     number: sa.ColumnElement[Any] = sa.func.coalesce(sa.func.length(text), 0)
     for place in range(1, _CHARACTERS + 1):
-        number = (number * _FACTOR + sa.func.coalesce(sa.func.unicode(sa.func.substr(text, -place, 1)), 0)) % _PRIME
-    return number
+        code = sa.func.coalesce(sa.func.unicode(sa.func.substr(text, -place, 1)), 0)
+        number = number + code * pow(_FACTOR, place, _PRIME)
+    return number % _PRIME

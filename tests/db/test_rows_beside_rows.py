@@ -93,9 +93,7 @@ def _partners(data: Data, row: tuple[Any, ...], *, chained: bool, bounded: bool)
     found = events
     if chained:
         found = [
-            (None if at is None or then is None else max(at, then), number, v)
-            if bounded
-            else (then, number, v)
+            (None if at is None or then is None else max(at, then), number, v) if bounded else (then, number, v)
             for at, event, _ in events
             for number, (event_id, then, v) in enumerate(data.notes, 1)
             if event_id == event
