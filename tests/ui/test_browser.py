@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 import pytest
@@ -232,6 +233,30 @@ def test_a_page_that_fails_while_scrolling_leaves_the_rows_that_are_there(
     finish(table.last, Failure("Gone."), RequestState.FAILED)
     assert browser.rows.rowCount() == held
     assert [notice.what for notice in table.seen if isinstance(notice, Notice)] == ["Gone."]
+
+
+def test_first_rows_that_take_long_can_be_stopped_and_tried_again(
+    browser: RowsBrowser, table: TableSession, qtbot: Any
+) -> None:
+    browser.show_rows(Browsed(EVENTS))
+    assert browser._count.text() == "Stop"
+    browser._count.click()
+    assert table.last.state is RequestState.STOPPED
+    assert browser.problem.text() == "Reading was stopped."
+    browser.problem.button.click()
+    qtbot.waitUntil(lambda: browser.rows.rowCount() >= PAGE)
+
+
+def test_a_table_of_very_many_columns_does_not_hold_the_window_up(
+    browser: RowsBrowser, table: TableSession, qtbot: Any
+) -> None:
+    columns = tuple(ColumnInfo(f"column {number}", ColumnType.TEXT) for number in range(1500))
+    wide = TableInfo(TableRef("wide"), columns)
+    browser.show_rows(Browsed(wide))
+    start = monotonic()
+    finish(table.last, PageRead(columns, tuple(("x" * 30,) * 1500 for _ in range(PAGE)), None))
+    assert monotonic() - start < 1.0
+    assert browser.rows.columnCount() == 1500
 
 
 def test_what_was_being_read_is_stopped_when_something_else_is_shown(browser: RowsBrowser, table: TableSession) -> None:

@@ -37,6 +37,9 @@ A former label is ignored: as a feature it would give the answer away.
 """
 
 
+SAID_HERE = ("no-label", "no-features")
+"""Checks of roles, which are known here at every edit: what the worker found about them may be out of date."""
+
 NO_FIELDS = FieldSchema(())
 
 
@@ -339,7 +342,8 @@ def with_join(draft: Draft, name: str, taken: bool) -> QuerySpec:
 def findings(draft: Draft) -> tuple[Finding, ...]:
     """Return what stands in the way of training first, then warnings; those about ignored columns are settled."""
     ignored = {name for field in draft.fields if field.role is FieldRole.IGNORE for name in _names(field)}
-    still = [each for each in draft.found if not _is_settled(each, ignored, draft.repairs)]
+    known = [each for each in draft.found if each.check not in SAID_HERE]
+    still = [each for each in known if not _is_settled(each, ignored, draft.repairs)]
     order = {"stop": 0, "warn": 1, "note": 2}
     return tuple(sorted([*_missing_roles(draft), *still], key=lambda finding: order.get(finding.severity, 3)))
 

@@ -88,6 +88,8 @@ def open_saved(session: Session, saved: ConnectionSpec) -> None:
 
     def opened() -> None:
         _save_connection(session, connection, source_name(connection))
+        if session.draft is not None and not is_same_source(session.draft.source, connection):
+            session.start_draft(None)
         session.navigate("data")
         _restore(session)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 from core.connections import FILE_DIALECTS, PORTS, connection_from_text, connection_text
@@ -13,6 +14,8 @@ from crosslens.relational import ConnectionSpec
 PROJECT_FILE = "project.db"
 DATABASE_SUFFIXES = (".db", ".sqlite", ".sqlite3", ".db3", ".s3db", ".sl3", ".duckdb", ".ddb")
 TABLE_SUFFIXES = (".csv", ".tsv", ".txt", ".csv.gz", ".tsv.gz", ".parquet", ".arrow", ".feather", ".ipc")
+MOST_LOOKED_AT = 2_000
+"""How many entries of a folder are looked at before it counts as one without rows."""
 SECRET_OPTIONS = frozenset({"password", "passwd", "pwd", "sslpassword", "secret", "token"})
 """Options that hold a secret: they are never written down."""
 
@@ -20,7 +23,7 @@ SECRET_OPTIONS = frozenset({"password", "passwd", "pwd", "sslpassword", "secret"
 def holds_tables(folder: Path) -> bool:
     """Whether a folder has at least one file with rows in it, itself or one level below."""
     for pattern in ("*", "*/*"):
-        if any(file.name.lower().endswith(TABLE_SUFFIXES) for file in folder.glob(pattern)):
+        if any(file.name.lower().endswith(TABLE_SUFFIXES) for file in islice(folder.glob(pattern), MOST_LOOKED_AT)):
             return True
     return False
 

@@ -278,9 +278,10 @@ class DataPage(Page):
 
 def _likely_base(tables: tuple[TableInfo, ...]) -> TableRef:
     """Return the table that most looks like impressions: others refer to it, and it refers to many."""
+    targets = {key.target for table in tables for key in table.foreign_keys if key.target != table.ref}
 
     def weight(table: TableInfo) -> tuple[bool, int, int]:
-        referred = any(key.target == table.ref for other in tables for key in other.foreign_keys if other != table)
+        referred = table.ref in targets
         return referred and bool(table.foreign_keys), len(table.foreign_keys), table.rows or 0
 
     return max(tables, key=weight).ref

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontMetrics
 from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import CountRows, PageRead, ReadPage, RowsCounted
 from crosslens.relational import QuerySpec, TableInfo, TableRef
 
-from ..fonts import SPACE
+from ..fonts import SPACE, scaled
 from ..models.rows import RowsModel
 from ..session import Session
 from ..widgets.buttons import Button, Weight
@@ -22,6 +23,8 @@ from ..wording import about, percent, whole
 from ..worker_client import Failure, Request
 
 WIDEST = 320
+MOST_FITTED, ROWS_FITTED, MOST_LETTERS = 60, 40, 60
+"""How many columns are fitted, to how many rows and letters; a table of 1,500 columns must not hold the window up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,8 +99,11 @@ class RowsBrowser(QWidget):
         self._reading = self._counting = None
 
     def count(self) -> None:
-        """Count all rows exactly, or stop doing so."""
+        """Count all rows exactly, or stop doing so; while the first rows are on their way, stop those."""
         connection, browsed = self._session.connection, self._browsed
+        if self._reading_first:
+            self._stop_first()
+            return
         if self._counting is not None:
             self._counting.stop()
             return
@@ -208,6 +214,17 @@ class RowsBrowser(QWidget):
             self.rows.give_up()
             self._tell()
 
+    @property
+    def _reading_first(self) -> bool:
+        return self.reading and not self.rows.rowCount()
+
+    def _stop_first(self) -> None:
+        self._stop_reading()
+        self.rows.give_up()
+        self.problem.show_failure(Failure(self.tr("Reading was stopped.")))
+        self._stack.setCurrentIndex(1)
+        self._foot.hide()
+
     def _stop_reading(self) -> None:
         if self._reading is not None:
             former, self._reading = self._reading, None
@@ -228,8 +245,9 @@ class RowsBrowser(QWidget):
         counting = self._counting is not None
         known = self._total_is_exact and self._total is not None
         whole_table = self.rows.first == 0 and self.rows.anchor is None and self.rows.rowCount() > 0
-        self._count.setText(self.tr("Counting… Stop") if counting else self.tr("Count exactly"))
-        self._count.setVisible(counting or not (known or whole_table))
+        words = self.tr("Counting… Stop") if counting else self.tr("Count exactly")
+        self._count.setText(self.tr("Stop") if self._reading_first else words)
+        self._count.setVisible(counting or self._reading_first or not (known or whole_table))
         self._count.updateGeometry()
 
     def _words(self) -> str:
@@ -268,9 +286,14 @@ class RowsBrowser(QWidget):
         return self.tr("about {count} rows").format(count=about(self._total))
 
     def _fit_columns(self) -> None:
-        self.view.resizeColumnsToContents()
-        for column in range(self.rows.columnCount()):
-            self.view.setColumnWidth(column, min(self.view.columnWidth(column) + SPACE, WIDEST))
+        """Give columns the width of their heads and first values; asking every cell's delegate would take seconds."""
+        heads = QFontMetrics(scaled(self.view.horizontalHeader().font(), 1.0, bold=True))
+        cells, model = self.view.fontMetrics(), self.rows
+        for column in range(min(model.columnCount(), MOST_FITTED)):
+            words = [str(model.index(row, column).data()) for row in range(min(model.rowCount(), ROWS_FITTED))]
+            head = heads.horizontalAdvance(str(model.headerData(column, Qt.Orientation.Horizontal)))
+            widest = max([head, *(cells.horizontalAdvance(word[:MOST_LETTERS]) for word in words)])
+            self.view.setColumnWidth(column, min(widest + 3 * SPACE, WIDEST))
 
 
 def browsed_select(name: str, select: str) -> Browsed:

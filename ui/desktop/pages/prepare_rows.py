@@ -44,6 +44,7 @@ class RowsLine(QWidget):
         roomy(self.method, self.rows)
         self.words = Elided()
         self.suggestion = Button(weight=Weight.LINK)
+        self.suggestion.setAccessibleName(self.tr("Take a sample that fits"))
         self.suggestion.clicked.connect(lambda: self._take_suggestion())
         layout = QHBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)

@@ -23,6 +23,8 @@ Index = QModelIndex | QPersistentModelIndex
 class ChoiceDelegate(PaddedDelegate):
     """A word with a small arrow; editing opens the list of all choices at once."""
 
+    reserve = 16
+
     def __init__(self, choices: Sequence[tuple[str, str, str]], parent: QWidget) -> None:
         super().__init__(parent)
         self._choices = tuple(choices)

@@ -81,7 +81,12 @@ class FlatHeader(QHeaderView):
 
 
 class PaddedDelegate(QStyledItemDelegate):
-    """Cells with the padding of the heads; selected ones on a soft background that leaves text its colour."""
+    """Cells with the padding of the heads; selected ones on a soft background that leaves text its colour.
+
+    `reserve` is room at the right that text leaves free.
+    """
+
+    reserve = 0
 
     def initStyleOption(self, option: QStyleOptionViewItem, index: Index) -> None:
         """Soften the colours of the selection."""
@@ -98,7 +103,7 @@ class PaddedDelegate(QStyledItemDelegate):
         style = option.widget.style() if option.widget is not None else QApplication.style()
         style.drawPrimitive(QStyle.PrimitiveElement.PE_PanelItemViewItem, whole, painter, option.widget)
         inner = QStyleOptionViewItem(option)
-        inner.rect = option.rect.adjusted(SPACE - 3, 0, 3 - SPACE, 0)
+        inner.rect = option.rect.adjusted(SPACE - 3, 0, 3 - SPACE - self.reserve, 0)
         inner.state &= ~QStyle.StateFlag.State_HasFocus
         super().paint(painter, inner, index)
 
