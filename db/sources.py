@@ -29,7 +29,7 @@ from crosslens.relational import (
     TableRef,
 )
 
-from .compile import Draw, count_rows, most_rows, select_rows
+from .compile import Draw, count_rows, is_latest, most_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
 from .estimate import extraction_estimate, scaled
@@ -305,7 +305,8 @@ class SqlSource:
             rows = self._read(plan, select_rows(plan, row_id=row_id, sample=draw))
             if len(rows[0]) >= size // 10:  # fewer: the filters leave little of the sample
                 return rows, True
-        first = replace(plan, query=replace(plan.query, time=None, sample=None, limit=size + 1))
+        time_of_latest = plan.query.time if is_latest(plan.query) else None
+        first = replace(plan, query=replace(plan.query, time=time_of_latest, limit=size + 1))
         rows = self._read(plan, select_rows(first, row_id=self._row_id(plan)))
         return [array[:size] for array in rows], len(rows[0]) > size
 

@@ -103,7 +103,8 @@ def _partners(data: Data, row: tuple[Any, ...], *, chained: bool, bounded: bool)
     return found
 
 
-def _expected(data: Data, kind: JoinKind, *, chained: bool, bounded: bool) -> list[Any]:
+def expected_values(data: Data, kind: JoinKind, *, chained: bool, bounded: bool) -> list[Any]:
+    """Return the value of each row of the base, in the order of their ids."""
     found = [_partners(data, row, chained=chained, bounded=bounded) for row in data.base]
     if kind is JoinKind.EXISTS:
         return [int(bool(each)) for each in found]
@@ -115,14 +116,14 @@ def _expected(data: Data, kind: JoinKind, *, chained: bool, bounded: bool) -> li
     return [max(each, key=lambda one: one[:2])[2] if each else None for each in timed]
 
 
-def _found(source: SqlSource, query: QuerySpec) -> list[Any]:
+def found_values(source: SqlSource, query: QuerySpec) -> list[Any]:
     table = source.sample(query, 1000)
     rows = dict(zip(table.column(0).to_pylist(), table.column(1).to_pylist(), strict=True))
     assert len(rows) == table.num_rows, "rows were multiplied"
     return [rows[number] for number in sorted(rows)]
 
 
-def _plain(kind: JoinKind, values: list[Any]) -> list[Any]:
+def plain_values(kind: JoinKind, values: list[Any]) -> list[Any]:
     if kind is not JoinKind.VALUES:
         return values
     return [sorted(json.loads(each) if isinstance(each, str) else each or []) for each in values]
@@ -152,7 +153,7 @@ def test_a_join_to_many_says_what_a_plain_evaluation_says(
     @given(DATA)
     def holds(data: Data) -> None:
         with ENGINES[engine](data) as source:
-            found = _found(source, query)
-        assert _plain(kind, found) == _expected(data, kind, chained=chained, bounded=bounded)
+            found = found_values(source, query)
+        assert plain_values(kind, found) == expected_values(data, kind, chained=chained, bounded=bounded)
 
     holds()
