@@ -19,7 +19,6 @@ from numpy.typing import DTypeLike, NDArray
 
 from crosslens import StorageError
 
-
 _TEMPORARY = re.compile(r"[.].+-[0-9a-f]{8}(-old)?")
 _A_DAY = 86_400.0
 

@@ -10,7 +10,6 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -120,14 +119,13 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
     control.check()
     control.say(Phase.ENCODING, "Checking labels and columns")
     rows = snapshot_rows(snapshot)
-    with ThreadPoolExecutor(1) as aside:
-        # a sample is judged while the rows are parted and learned from: it takes about as long
-        findings = aside.submit(_checked, recipe, rows)
-        kept, repairing = _kept(recipe, rows, control)
-        control.say(Phase.ENCODING, "Splitting rows")
-        split = _split(recipe, rows, kept)
-        work = _Work(recipe, snapshot, rows, kept, split, repairing)
-        encoders, encoded, folder = _encoded(work, project, services, control)
+    findings = _checked(recipe, rows)
+    pa.default_memory_pool().release_unused()  # what the check took would stay beside what comes now
+    kept, repairing = _kept(recipe, rows, control)
+    control.say(Phase.ENCODING, "Splitting rows")
+    split = _split(recipe, rows, kept)
+    work = _Work(recipe, snapshot, rows, kept, split, repairing)
+    encoders, encoded, folder = _encoded(work, project, services, control)
     users = recipe.fields.with_role(FieldRole.USER)
     return PreparedData(
         snapshot=snapshot,
@@ -135,7 +133,7 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
         encoded=encoded,
         encoded_folder=folder,
         split=split,
-        findings=_all_findings(findings.result(), encoders.findings),
+        findings=_all_findings(findings, encoders.findings),
         seconds={"extract": read - started, "encode": time.perf_counter() - read},
         user=users[0].column if users else None,
     )
@@ -225,7 +223,7 @@ def _encoded(
         time=recipe.query.time,
         minimum_count=recipe.minimum_count,
         hash_buckets=recipe.hash_buckets,
-        threads=max(1, services.threads - 1),  # one is busy with the check
+        threads=services.threads,
         check=control.check,
     )
     encoded = encode(
