@@ -34,6 +34,7 @@ from ..recipe import Recipe, SplitMethod
 from ..repairs import Repairing, repaired_fields, with_counts
 from ..services import JobControl, Services
 from ..snapshots import Rows, snapshot_rows
+from ..source_check import base_key, check_source
 from ..splits import Split, split_rows
 
 _ENCODERS = "encoders.json"
@@ -253,6 +254,7 @@ def extract(recipe: Recipe, project: ProjectStore, services: Services, control: 
     control.say(Phase.CONNECTING, f"Opening {recipe.source.database}")
     with services.sources.open(recipe.source) as source:
         query = extraction_query(recipe, source)
+        check_source(recipe, source, query)
         control.check()
         return source.extract(query, project.data_folder, progress=_reading(control), should_stop=control.should_stop)
 
@@ -262,8 +264,7 @@ def extraction_query(recipe: Recipe, source: RowSource) -> QuerySpec:
 
     These are the key of the base, the fields in use, what repairs look at, and the time.
     """
-    base = recipe.query.base
-    key = tuple(ColumnRef(base.name, name) for name in source.table(base).primary_key)
+    key = base_key(recipe.query, source)
     used = tuple(field.column for field in used_fields(recipe))
     repaired = Repairing(recipe.repairs, recipe.fields, recipe.query).columns
     time_column = (recipe.query.time,) if recipe.query.time else ()

@@ -23,6 +23,7 @@ from ..recipe import Recipe
 from ..recipe_toml import recipe_from_toml
 from ..services import JobControl, Services
 from ..snapshots import snapshot_rows
+from ..source_check import base_key, check_source
 from .data import read_snapshot
 from .runs import OpenRun, opened_run
 
@@ -56,6 +57,7 @@ def _extract(recipe: Recipe, request: Score, folder: Path, services: Services, c
     control.say(Phase.CONNECTING, f"Opening {connection.database}")
     with services.sources.open(connection) as source:
         query = scoring_query(recipe, source)
+        check_source(recipe, source, query)
         return source.extract(
             query,
             folder,
@@ -68,8 +70,7 @@ def _extract(recipe: Recipe, request: Score, folder: Path, services: Services, c
 
 def scoring_query(recipe: Recipe, source: RowSource) -> QuerySpec:
     """Return the recipe's query without labels, and without the joins only labels need: new rows have none yet."""
-    base = recipe.query.base
-    key = tuple(ColumnRef(base.name, name) for name in source.table(base).primary_key)
+    key = base_key(recipe.query, source)
     used = [field for field in recipe.fields if field.role.is_feature]
     # the age of a time is counted from the time of the row
     times = (recipe.query.time,) if recipe.query.time and any(TimePart.AGE in field.parts for field in used) else ()
@@ -78,7 +79,7 @@ def scoring_query(recipe: Recipe, source: RowSource) -> QuerySpec:
     joins = tuple(
         join for join in recipe.query.joins if join.kind is JoinKind.LOOKUP or _needed(join.name, recipe, wanted)
     )
-    return replace(recipe.query, columns=tuple(dict.fromkeys((*key, *features))), joins=joins, limit=None)
+    return replace(recipe.query, columns=tuple(dict.fromkeys((*key, *features))), joins=joins, limit=None, sample=None)
 
 
 def _needed(name: str, recipe: Recipe, wanted: set[str]) -> bool:
