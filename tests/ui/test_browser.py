@@ -170,6 +170,16 @@ def test_the_end_shows_the_last_row_and_one_can_scroll_up_from_there(browser: Ro
     assert browser.position == "the last rows of about 100,000 rows"
 
 
+def test_the_ends_of_the_table_are_a_key_away(browser: RowsBrowser, table: TableSession, qtbot: Any) -> None:
+    browser.view.setFocus()
+    with qtbot.waitExposed(browser.window()):
+        browser.window().activateWindow()
+    qtbot.keyClick(browser.view, Qt.Key.Key_End, Qt.KeyboardModifier.ControlModifier)
+    assert table.reads[-1].near == 1.0
+    qtbot.keyClick(browser.view, Qt.Key.Key_Home, Qt.KeyboardModifier.ControlModifier)
+    assert (table.reads[-1].near, table.reads[-1].after) == (None, None)
+
+
 def test_the_percentage_box_jumps_and_follows_jumps(browser: RowsBrowser, table: TableSession) -> None:
     browser._percent.setValue(75)
     assert table.reads[-1].near == 0.75

@@ -84,7 +84,7 @@ def keys_of(table: TableInfo) -> str:
 def join_words(join: JoinSpec) -> str:
     """Return the name of a joined table, with the join's own where that differs."""
     name = table_name(join.table)
-    return name if join.name == name else _tr("{table} as {name}").format(table=name, name=join.name)
+    return name if join.name in (name, join.table.name) else _tr("{table} as {name}").format(table=name, name=join.name)
 
 
 def join_kind_words(kind: JoinKind) -> str:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QFontMetrics
+from PySide6.QtGui import QFontMetrics, QKeySequence, QShortcut
 from PySide6.QtWidgets import QHBoxLayout, QSpinBox, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import CountRows, PageRead, ReadPage, RowsCounted
@@ -67,6 +68,10 @@ class RowsBrowser(QWidget):
         self.rows.moreWanted.connect(self._read_later)
         self.rows.earlierWanted.connect(self._read_earlier)
         self.view.moved.connect(self._tell)
+        for keys, share in (("Ctrl+Home", 0.0), ("Ctrl+End", 1.0)):
+            shortcut = QShortcut(QKeySequence(keys), self.view)
+            shortcut.setContext(Qt.ShortcutContext.WidgetShortcut)
+            shortcut.activated.connect(partial(self.go_to, share))
 
     @property
     def reading(self) -> bool:

@@ -9,6 +9,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
     QPlainTextEdit,
+    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -38,6 +39,8 @@ from .prepare_rows import RowsLine
 
 BINS = (0, 5, 10, 20, 50)
 """Numbers of quantile bins to choose from; 0 leaves numbers as they are."""
+LEAST_ROWS = 7
+"""How many lines of the columns' table a small window keeps."""
 WIDTHS = {
     Column.NAME: 190, Column.ROLE: 124, Column.KIND: 130, Column.MISSING: 76, Column.DISTINCT: 80,
     Column.VALUES: 120, Column.EXAMPLES: 190,
@@ -64,7 +67,7 @@ class PreparePage(Page):
         )
         empty.button.clicked.connect(lambda: session.navigate("data"))
         self._stack.addWidget(empty)
-        self._stack.addWidget(self._make_workbench())
+        self._stack.addWidget(self._in_scroll_area(self._make_workbench()))
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(BusyLine(session))
@@ -87,6 +90,15 @@ class PreparePage(Page):
         """Return the selected columns, in the order of the table."""
         rows = {self.filtered.mapToSource(index).row() for index in self.view.selectionModel().selectedIndexes()}
         return [self.columns.column(row) for row in sorted(rows)]
+
+    def _in_scroll_area(self, bench: QWidget) -> QScrollArea:
+        """Let a small window scroll instead of pressing everything together."""
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QScrollArea.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        area.setWidget(bench)
+        return area
 
     def _make_workbench(self) -> QWidget:
         self.joins, self.goal = JoinsCard(self.session), GoalCard(self.session)
@@ -216,6 +228,7 @@ class PreparePage(Page):
         view.setEditTriggers(QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed)
         view.verticalHeader().setDefaultSectionSize(view.fontMetrics().height() + SPACE + 6)
         view.horizontalHeader().setStretchLastSection(True)
+        view.setMinimumHeight(LEAST_ROWS * view.verticalHeader().defaultSectionSize())
         for column, width in WIDTHS.items():
             view.setColumnWidth(column, width)
         roles = [(role.value, role_words(role), role_help(role)) for role in FieldRole]

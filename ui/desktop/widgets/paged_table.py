@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QModelIndex, QRect, QSize, Qt, Signal
+from PySide6.QtCore import QEvent, QModelIndex, QObject, QRect, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QResizeEvent
 from PySide6.QtWidgets import QAbstractButton, QHeaderView, QWidget
 
@@ -46,7 +46,8 @@ class PagedTable(DataTable):
         self._rows: RowsModel | None = None
         self.setVerticalScrollMode(DataTable.ScrollMode.ScrollPerItem)
         self.setVerticalHeader(RowNumbers(self))
-        self.findChild(QAbstractButton).hide()  # the corner: it has nothing to do here, and a relief
+        self._corner = self.findChild(QAbstractButton)
+        self._corner.installEventFilter(self)
         heads = self.verticalHeader()
         heads.setSectionsClickable(False)
         heads.setHighlightSections(False)
@@ -70,6 +71,18 @@ class PagedTable(DataTable):
             return -1, -1
         bottom = self.rowAt(self.viewport().height() - 1)
         return top, bottom if bottom >= 0 else self.model().rowCount() - 1
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        """Paint the corner flat, as the heads are."""
+        if event.type() is not QEvent.Type.Paint or watched is not self._corner:
+            return super().eventFilter(watched, event)
+        tones, area = colours(self.palette()), self._corner.rect()
+        painter = QPainter(self._corner)
+        painter.fillRect(area, tones.base)
+        painter.setPen(tones.line)
+        painter.drawLine(area.bottomLeft(), area.bottomRight())
+        painter.end()
+        return True
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         """Tell that more or fewer rows are in view."""
