@@ -23,7 +23,7 @@ import sqlalchemy as sa
 from pymysql.constants import FIELD_TYPE
 from sqlalchemy.dialects import mysql
 
-from crosslens.errors import CrosslensError, QueryError, UserError
+from crosslens.errors import CrosslensError, QueryError, SourceError, UserError
 from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, TableInfo
 
 from ..columns import Kind, WiderKinds
@@ -93,15 +93,25 @@ class MySqlSession(ServerSession):
                 options[name] = str(options[name]).lower() in ("1", "true", "yes", "on")
         if "connect_timeout" in options:
             options["connect_timeout"] = int(options["connect_timeout"])
-        raw = pymysql.connect(
-            host=spec.host or None,
-            port=spec.port or 3306,
-            user=spec.username or None,
-            password=(self._secret or "").encode(),  # PyMySQL would encode a text as Latin-1
-            database=spec.database or None,
-            charset="utf8mb4",
-            **{"connect_timeout": CONNECT_SECONDS, **options},
-        )
+        try:
+            raw = pymysql.connect(
+                host=spec.host or None,
+                port=spec.port or 3306,
+                user=spec.username or None,
+                password=(self._secret or "").encode(),  # PyMySQL would encode a text as Latin-1
+                database=spec.database or None,
+                charset="utf8mb4",
+                read_timeout=options.get("connect_timeout", CONNECT_SECONDS),
+                **{"connect_timeout": CONNECT_SECONDS, **options},
+            )
+        except TypeError as error:  # PyMySQL's own check of the names of its options
+            raise SourceError(
+                "An option of the connection is wrong.",
+                why=f"The driver says: {error}.",
+                do="Correct or remove the option; docs/databases.md lists the usual ones.",
+            ) from error
+        # The limit was for the greeting; a query may take as long as its watch allows, which no option of PyMySQL says.
+        raw._read_timeout = None
         if guarded:
             with raw.cursor() as cursor:
                 for statement in _SESSION:

@@ -171,14 +171,21 @@ class PostgreSqlSession(ServerSession):
         return [str(row[0]) for row in self._connection.execute(listed.order_by(name))]
 
     def _reflect(self) -> tuple[TableInfo, ...]:
+        # With an empty search path PostgreSQL writes every name with its schema, so that keys say where they lead.
+        before = self._connection.execute(sa.select(sa.func.current_setting("search_path"))).scalar_one()
+        self._set_search_path("")
         inspector = sa.inspect(self._connection)
         hidden = self._partitions()
         tables: list[TableInfo] = []
         for schema in self._schemas(inspector):
-            # Without ignoring the search path, keys into its schemas would come without their schema.
-            found = reflect_schema(inspector, schema, postgresql_ignore_search_path=True)
+            found = reflect_schema(inspector, schema)
             tables += [table for table in found if (schema, table.ref.name) not in hidden]
+        self._set_search_path(before)
         return tuple(with_default_schema(table, self._default_schema) for table in tables)
+
+    def _set_search_path(self, path: str) -> None:
+        """Set it until the transaction ends."""
+        self._connection.execute(sa.select(sa.func.set_config("search_path", path, True))).fetchall()
 
     def _partitions(self) -> set[tuple[str | None, str]]:
         """Return the parts of partitioned tables: they are read through their whole."""

@@ -16,7 +16,7 @@ from ..types import choices_of, sqlalchemy_type
 Key = tuple[str | None, str]
 
 
-def reflect_schema(inspector: Inspector, schema: str | None, **options: Any) -> tuple[TableInfo, ...]:
+def reflect_schema(inspector: Inspector, schema: str | None) -> tuple[TableInfo, ...]:
     """Return the tables and views of one schema by name; views that cannot be read come without columns."""
     views = set(_views(inspector, schema))
     names = (*inspector.get_table_names(schema), *sorted(views))
@@ -25,7 +25,7 @@ def reflect_schema(inspector: Inspector, schema: str | None, **options: Any) -> 
         warnings.simplefilter("ignore", sa.exc.SAWarning)
         columns = inspector.get_multi_columns(schema, kind=ObjectKind.ANY)
         primary = _optional(inspector, "get_multi_pk_constraint", schema)
-        foreign = _optional(inspector, "get_multi_foreign_keys", schema, **options)
+        foreign = _optional(inspector, "get_multi_foreign_keys", schema)
         unique = _optional(inspector, "get_multi_unique_constraints", schema)
         indexes = _optional(inspector, "get_multi_indexes", schema)
     return tuple(
@@ -73,9 +73,9 @@ def _views(inspector: Inspector, schema: str | None) -> list[str]:
         return views
 
 
-def _optional(inspector: Inspector, question: str, schema: str | None, **options: Any) -> Mapping[Key, Any]:
+def _optional(inspector: Inspector, question: str, schema: str | None) -> Mapping[Key, Any]:
     try:
-        found: Mapping[Key, Any] = getattr(inspector, question)(schema, **options)
+        found: Mapping[Key, Any] = getattr(inspector, question)(schema)
     except NotImplementedError:  # a dialect without keys; names and types still make proposals
         return {}
     return found
