@@ -20,7 +20,7 @@ from .counting import ValueCounter
 from .encoders import BinEncoder, CategoryEncoder, FieldEncoder, Measure, NumberEncoder, measured
 from .hashed import HashEncoder, buckets_of
 from .inputs import Inputs
-from .lists import JSON, guess_delimiter
+from .lists import JSON, can_hold_lists, guess_delimiter
 from .multi_values import MOST_VALUES, FlagEncoder
 from .quantiles import Moments, Quantiles
 from .time_parts import CATEGORIES, PartEncoder, has_clock, part_column
@@ -412,6 +412,12 @@ def learner(
     if about.kind is FieldKind.TIMESTAMP:
         return TimeLearner(about, time, names.of(about))
     if about.kind is FieldKind.MULTI_VALUED:
+        if not can_hold_lists(kind):
+            raise DataError(
+                f"{about.name} is set to multi-valued, but its values are of type {kind} and hold one value each.",
+                do="Set its kind to categorical or numerical.",
+                column=about.column,
+            )
         return ValuesLearner(about, minimum_count, names.of(about))
     raise DataError(
         f"Models cannot read the field {about.name} as {about.kind} yet.",

@@ -30,7 +30,7 @@ def lists(column: Column | pa.Array, delimiter: str) -> pa.ListArray:
         return pa.nulls(len(column), LISTS)
     if _is_list(column.type):
         return _cleaned(column.cast(LISTS).combine_chunks() if column.num_chunks else pa.array([], LISTS))
-    if not is_text(column.type):
+    if not can_hold_lists(column.type):
         raise DataError(
             f"Values of type {column.type} do not hold several values.",
             do="Set the field's kind to categorical or numerical.",
@@ -38,6 +38,11 @@ def lists(column: Column | pa.Array, delimiter: str) -> pa.ListArray:
     places, texts = distinct(column)
     known = _cleaned(_parted(texts.cast(pa.string()).combine_chunks(), delimiter))
     return known.take(pa.array(places, mask=places < 0))
+
+
+def can_hold_lists(kind: pa.DataType) -> bool:
+    """Whether `lists` reads columns of an Arrow type."""
+    return bool(pa.types.is_null(kind) or _is_list(kind) or is_text(kind))
 
 
 def guess_delimiter(column: Column) -> str:

@@ -46,7 +46,7 @@ def part_of(times: MomentArray, part: TimePart) -> Int64Array:
         return (micros // _DAY + _THURSDAY) % 7
     months = times.astype("datetime64[M]")
     if part is TimePart.DAY:
-        return (times.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1
+        return np.asarray((times.astype("datetime64[D]") - months.astype("datetime64[D]")).astype(np.int64) + 1)
     if part is TimePart.MONTH:
         return months.astype(np.int64) % 12 + 1
     return months.astype("datetime64[Y]").astype(np.int64) + 1970

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
@@ -27,16 +28,17 @@ from ..source_check import base_key, check_source
 from .data import read_snapshot
 from .runs import OpenRun, opened_run
 
-_WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
-    ".csv": lambda table, path: pa_csv.write_csv(table, path),
+WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
+    ".csv": lambda table, path: pa_csv.write_csv(_flat(table), path),
     ".parquet": lambda table, path: pq.write_table(table, path),
 }
+"""How scored rows are written, by the ending of the file."""
 _ROWS_AT_ONCE = 200_000
 
 
 def score(request: Score, services: Services, control: JobControl) -> Scored:
     """Read the run's columns (never its labels), predict, and write one file."""
-    write = _WRITERS.get(request.output.suffix.lower())
+    write = WRITERS.get(request.output.suffix.lower())
     if write is None:
         raise StorageError(f"{request.output.name} has an ending that cannot be written.", do="Use .csv or .parquet.")
     with (
@@ -110,3 +112,12 @@ def recipe_names(run: OpenRun) -> dict[ColumnRef, str]:
 
 def _column_names(columns: tuple[ColumnRef, ...], known: dict[ColumnRef, str]) -> list[str]:
     return [known.get(column, str(column)) for column in columns]
+
+
+def _flat(table: pa.Table) -> pa.Table:
+    """Return the table with several values of a row written as one text, parted by |: CSV knows no lists."""
+    for place, kind in enumerate(table.schema.types):
+        if pa.types.is_list(kind):
+            texts = pc.binary_join(table.column(place).cast(pa.list_(pa.string())), "|")
+            table = table.set_column(place, table.schema.names[place], texts)
+    return table

@@ -111,7 +111,7 @@ def test_unreadable_numbers_are_counted_with_an_example() -> None:
         (["red", "blue", "1", None], FieldKind.NUMERICAL, "x is set to numerical, but .*'red'"),
         ([b"x"] * 4, FieldKind.CATEGORICAL, "cannot be categories"),
         (["2026-01-01", "soon", "later", None], FieldKind.TIMESTAMP, "x is set to timestamp, but .*'soon'"),
-        ([True] * 4, FieldKind.MULTI_VALUED, "do not hold several values"),
+        ([True] * 4, FieldKind.MULTI_VALUED, "x is set to multi-valued, but its values are of type bool"),
         (["words"] * 4, FieldKind.TEXT, "cannot read the field x as text yet"),
         ([None] * 4, FieldKind.CATEGORICAL, "No field is left"),
     ],
