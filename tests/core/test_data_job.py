@@ -20,7 +20,16 @@ from core.recipe import Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from core.services import JobControl, Services
 from crosslens import DataError, FieldRole, FieldSchema
 from crosslens.errors import Stopped
-from crosslens.relational import ConnectionSpec, QuerySpec, Snapshot, TableInfo, TableRef
+from crosslens.relational import (
+    ColumnInfo,
+    ColumnRef,
+    ColumnType,
+    ConnectionSpec,
+    QuerySpec,
+    Snapshot,
+    TableInfo,
+    TableRef,
+)
 
 from .snapshots import fields, ref, snapshot
 
@@ -40,16 +49,20 @@ class World:
     """A source that holds one snapshot, and a project folder."""
 
     def __init__(self, folder: Path, **changes: Any) -> None:
-        table, self.columns = snapshot(**COLUMNS | changes)
+        table, columns = snapshot(**COLUMNS | changes)
         path = folder / "rows.arrow"
         with pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, table.schema) as writer:
             writer.write_table(table, 16)
-        self.snapshot = Snapshot(path, self.columns, table.num_rows, "fingerprint", "key", "sql", "source")
+        self.snapshot = Snapshot(path, columns, table.num_rows, "fingerprint", "key", "sql", "source")
         self.data_folder = folder / "data"
         self.queries: list[QuerySpec] = []
 
     def table(self, table: TableRef) -> TableInfo:
-        return TableInfo(table, (), primary_key=("id",))
+        infos = tuple(info for _, info in self.columns(QuerySpec(table, ())))
+        return TableInfo(table, infos, primary_key=("id",))
+
+    def columns(self, _: QuerySpec) -> tuple[tuple[ColumnRef, ColumnInfo], ...]:
+        return tuple((ref(name), ColumnInfo(name, ColumnType.OTHER)) for name in (*COLUMNS, "hidden"))
 
     def extract(self, query: QuerySpec, *_: Any, **__: Any) -> Snapshot:
         self.queries.append(query)
