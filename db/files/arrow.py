@@ -13,7 +13,7 @@ _MAGIC = b"ARROW1"
 
 
 def in_file_format(path: Path, folder: Path) -> Path:
-    """Return `path` if it is an Arrow file, or a copy of the stream it holds in `folder`; pa.ArrowInvalid if neither."""
+    """Return `path` if it is an Arrow file, or a copy of its stream in `folder`; pa.ArrowInvalid if it is neither."""
     with path.open("rb") as file:
         if file.read(len(_MAGIC)) == _MAGIC:
             return path
@@ -24,10 +24,14 @@ def in_file_format(path: Path, folder: Path) -> Path:
     part = copy.with_suffix(".part")
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with pa.memory_map(str(path)) as source, pa.ipc.open_stream(source) as stream:
-            with pa.OSFile(str(part), "wb") as target, pa.ipc.new_file(target, stream.schema) as writer:
-                for batch in stream:
-                    writer.write_batch(batch)
+        with (
+            pa.memory_map(str(path)) as source,
+            pa.ipc.open_stream(source) as stream,
+            pa.OSFile(str(part), "wb") as target,
+            pa.ipc.new_file(target, stream.schema) as writer,
+        ):
+            for batch in stream:
+                writer.write_batch(batch)
         part.replace(copy)
     except pa.ArrowInvalid:
         raise

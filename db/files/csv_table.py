@@ -36,8 +36,10 @@ _SAMPLE_CELLS = 200_000
 _SAMPLE_ROWS = 1_000
 _CHECKED_ROWS = 20_000
 """How many rows of a large file decide; each further value is checked when it is read."""
-_LINE_BYTES = 1 << 26
+_LINE_BYTES = 1 << 24
+_BUFFER_BYTES = 1 << 25
 _REJECTS = 10_000
+_TESTS_AT_ONCE = 250
 
 Cursor = duckdb.DuckDBPyConnection
 
@@ -204,7 +206,7 @@ def _settled(connection: Cursor, table: CsvTable, decimal: str | None, *, whole:
     rows: int | None = None
     while doubtful or rows is None:
         tests = [_test(columns[table.layout.names[number]], types[number]) for number in doubtful]
-        rows, *results = _run(connection, sa.select(sa.func.count(), *tests).select_from(source))[0]
+        rows, results = _tested(connection, source, tests)
         again = []
         for number, result in zip(doubtful, results, strict=True):
             if types[number] == UNKNOWN:
@@ -220,6 +222,16 @@ def _settled(connection: Cursor, table: CsvTable, decimal: str | None, *, whole:
         doubtful = again
     types = _without_ambiguous_dates(connection, source, columns, table, types)
     return replace(table, types=tuple(types), checked=whole, rows=rows if whole else None)
+
+
+def _tested(connection: Cursor, source: Any, tests: Sequence[sa.ColumnElement[Any]]) -> tuple[int, list[Any]]:
+    """Return the number of rows and the result of each test; not all at once, for plans grow with their square."""
+    rows, results = 0, []
+    for start in range(0, max(1, len(tests)), _TESTS_AT_ONCE):
+        some = tests[start : start + _TESTS_AT_ONCE]
+        rows, *found = _run(connection, sa.select(sa.func.count(), *some).select_from(source))[0]
+        results += found
+    return rows, results
 
 
 def _without_ambiguous_dates(
@@ -256,8 +268,10 @@ def _reader(table: CsvTable, stored: Sequence[str], skip_bad_lines: bool | None,
         named("skip", layout.skip),
         named("nullstr", sa.func.list_value(*table.options.nulls)),
         named("max_line_size", _LINE_BYTES),
+        named("buffer_size", _BUFFER_BYTES),  # else sixteen of the longest lines, all in memory
         named("strict_mode", True),
-        *((named("ignore_errors", True),) if skip and not more else ()),
+        # Not ignore_errors: behind a line with a stray quote, that silently loses good lines.
+        *((named("store_rejects", True), named("rejects_limit", 1)) if skip and not more else ()),
         *more,
     ]
     paths = sa.func.list_value(*(str(path) for path in table.paths))
@@ -288,6 +302,6 @@ def _problem(message: str, kind: str) -> str:
         return f"{found} fields"
     return {
         "UNQUOTED VALUE": "a quote that is not closed, or text behind it",
-        "LINE SIZE OVER MAXIMUM": "a line longer than 64 MB",
+        "LINE SIZE OVER MAXIMUM": "a line longer than 16 MB",
         "INVALID ENCODING": "bytes that are no UTF-8",
     }.get(kind, kind.lower())

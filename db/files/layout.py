@@ -121,7 +121,7 @@ def unique_names(names: Iterable[str]) -> tuple[str, ...]:
     plain = {name.casefold() for name in wanted}
     for place, name in enumerate(wanted, start=1):
         free, number = name or f"column{place}", 1
-        while free.casefold() in taken or (number > 1 or not name) and free.casefold() in plain:
+        while free.casefold() in taken or ((number > 1 or not name) and free.casefold() in plain):
             number += 1
             free = f"{name or f'column{place}'}_{number}"
         taken.add(free.casefold())
