@@ -20,7 +20,7 @@ _FAMILIES = (
     frozenset({ColumnType.INTEGER, ColumnType.DECIMAL, ColumnType.FLOAT, ColumnType.OTHER}),
     frozenset({ColumnType.TEXT, ColumnType.OTHER}),
 )
-_WORD = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z0-9]+|[A-Z0-9]+|[^\W_]+")
+_CHUNK = re.compile(r"[^\W_]+")
 _MOST_TARGETS = 3
 
 Tables = Mapping[TableRef, TableInfo]
@@ -36,7 +36,18 @@ def guess_keys(tables: Iterable[TableInfo]) -> Keys:
 
 def words(name: str) -> list[str]:
     """Return the words of a name in lower case: userId, USER_ID and “User Id” are all user, id."""
-    return [word.casefold() for word in _WORD.findall(name)]
+    return [word.casefold() for chunk in _CHUNK.findall(name) for word in _parted(chunk)]
+
+
+def _parted(chunk: str) -> Iterator[str]:
+    """Part userId before the I, and HTTPServer before the S."""
+    start = 0
+    for place in range(1, len(chunk)):
+        before, here, behind = chunk[place - 1], chunk[place], chunk[place + 1 : place + 2]
+        if here.isupper() and (before.islower() or (before.isupper() and behind.islower())):
+            yield chunk[start:place]
+            start = place
+    yield chunk[start:]
 
 
 class _Index:
@@ -47,8 +58,9 @@ class _Index:
         self._by_key: dict[str, list[tuple[TableInfo, str]]] = defaultdict(list)
         self._compound: dict[str, list[TableInfo]] = defaultdict(list)
         self._keys: dict[TableRef, list[str]] = {}
+        self._names: dict[TableRef, set[str]] = {}
         for table in tables:
-            names = _names(table.ref.name)
+            names = self._names[table.ref] = _names(table.ref.name)
             for name in names:
                 self._by_name[name].append(table)
             self._keys[table.ref] = list(_key_columns(table, names))
@@ -66,11 +78,13 @@ class _Index:
 
     def _single(self, table: TableInfo, column: ColumnInfo) -> Iterator[ForeignKey]:
         parts = words(column.name)
+        own = _is_declared(table, column.name) or "".join(parts) in _likely_keys(self._names[table.ref])
         found: dict[tuple[TableRef, str], None] = {}
         for start in range(len(parts)):
             name = "".join(parts[start:])
             for target, key in self._targets(name):
-                itself = target.ref == table.ref and key == column.name
+                # A table's own key refers to another table only where that declares its key: one row there, one here.
+                itself = (target.ref == table.ref and key == column.name) or (own and not _is_declared(target, key))
                 if not itself and _alike(column, target.column(key)):
                     found[target.ref, key] = None
             if found:
@@ -129,11 +143,19 @@ def _key_columns(table: TableInfo, names: set[str]) -> Iterator[str]:
     if declared or table.primary_key:
         yield from dict.fromkeys(declared)
         return
-    likely = {"id", *(f"{name}{ending}" for name in names for ending in _ENDINGS)}
+    likely = _likely_keys(names)
     for place, column in enumerate(table.columns):
         name = "".join(words(column.name))
         if name in likely or (place == 0 and name.endswith(_ENDINGS)):
             yield column.name
+
+
+def _likely_keys(names: set[str]) -> set[str]:
+    return {"id", *(f"{name}{ending}" for name in names for ending in _ENDINGS)}
+
+
+def _is_declared(table: TableInfo, column: str) -> bool:
+    return (column,) == table.primary_key or (column,) in table.unique_keys
 
 
 def _alike(one: ColumnInfo, other: ColumnInfo) -> bool:

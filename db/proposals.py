@@ -204,7 +204,8 @@ class _Walk:
             join = replace(join, time=best_time(target))
             kinds = (JoinKind.LOOKUP, *_kinds(join))
         reason = _guess_reason(table, key) if is_guess else _reason(table, key)
-        return JoinProposal(join, reason, name in self._guessed, kinds, self._moment(target))
+        moment = self._moment(target) if len(kinds) > 1 else None
+        return JoinProposal(join, reason, name in self._guessed, kinds, moment)
 
     def _many(
         self, source: str, other: TableInfo, key: ForeignKey, name: str, kind: JoinKind, *, is_guess: bool
