@@ -1,7 +1,7 @@
 """Any other database SQLAlchemy has a dialect for. Nothing enforces read-only here, and the badge says so.
 
-Drivers differ in what they can interrupt. So every call runs in one thread of its own, and waiting for it can end at any
-time: the driver is asked to cancel where it can; where it cannot, the connection is left behind and a new one is made.
+Drivers differ in what they can interrupt. So every call runs in one thread of its own, and waiting for it can end at
+any time: the driver is asked to cancel where it can; where it cannot, the connection is left behind and a new one made.
 """
 
 from __future__ import annotations
@@ -27,7 +27,15 @@ T = TypeVar("T")
 
 _CANCEL_SECONDS = 0.5
 """How long a driver may take to obey its own cancel before its connection is left behind."""
-_SYSTEM_SCHEMAS = {"information_schema", "pg_catalog", "pg_toast", "sys", "mysql", "performance_schema", "INFORMATION_SCHEMA"}
+_SYSTEM_SCHEMAS = {
+    "information_schema",
+    "pg_catalog",
+    "pg_toast",
+    "sys",
+    "mysql",
+    "performance_schema",
+    "INFORMATION_SCHEMA",
+}
 _LOOSE = {ColumnType.OTHER: Kind.INTEGER}
 
 
@@ -156,9 +164,6 @@ class GenericSession(ServerSession):
         engine = self._make_engine()
         self._engine = engine
         return self._thread.run(engine.connect).result()
-
-    def _end_transaction(self) -> None:
-        super()._end_transaction()
 
 
 class _Caller:

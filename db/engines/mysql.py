@@ -4,8 +4,8 @@ The two servers limit time differently: MySQL by `max_execution_time` in millise
 `max_statement_time` in seconds. PyMySQL parses every value in Python; packed by the server into one text a row, rows
 are parsed by pyarrow in C++ instead. Zero dates (0000-00-00) are MySQL's word for "no date" and come as NULL.
 
-Read-only does not forbid what works without tables: user locks, SLEEP, files a FILE privilege allows. Our reader refuses
-INTO; a user that may only SELECT does the rest; see docs/databases.md.
+Read-only does not forbid what works without tables: user locks, SLEEP, files a FILE privilege allows. We refuse INTO; a
+user that may only SELECT does the rest; see docs/databases.md.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class MySqlSession(ServerSession):
     """An open MySQL (from 5.7) or MariaDB (from 10.3) database."""
 
     lexicon = MYSQL
-    driver_errors = (pymysql.MySQLError,)
+    driver_errors = (sa.exc.DBAPIError, pymysql.MySQLError)
 
     def __init__(self, connection: ConnectionSpec) -> None:
         super().__init__(connection)
@@ -74,7 +74,7 @@ class MySqlSession(ServerSession):
 
     @property
     def _raw(self) -> pymysql.Connection[Any]:
-        raw: pymysql.Connection[Any] = self._connection.connection.driver_connection  # type: ignore[assignment]
+        raw: pymysql.Connection[Any] = self._connection.connection.driver_connection
         return raw
 
     def _make_engine(self) -> sa.Engine:
@@ -225,9 +225,7 @@ class MySqlSession(ServerSession):
             fields = self._fields_of(statement)
             decimals = [field.type_code in _DECIMALS for field in fields]
             parser = CsvRows(kinds, decimals, nulls=_ZERO_DATES)
-            entries = [
-                _entry(column, field) for column, field in zip(statement.selected_columns, fields, strict=True)
-            ]
+            entries = [_entry(column, field) for column, field in zip(statement.selected_columns, fields, strict=True)]
             line = sa.func.concat_ws(",", *entries).label("line")
             packed = statement.with_only_columns(line, maintain_column_froms=True)
             sql, parameters = self._rendered(packed)
@@ -251,15 +249,15 @@ class MySqlSession(ServerSession):
         sql, parameters = self._rendered(statement.limit(0))
         with self._raw.cursor() as cursor:
             cursor.execute(sql, parameters)
-            return list(cursor._result.fields) if cursor._result is not None else []  # type: ignore[attr-defined]
+            return list(cursor._result.fields) if cursor._result is not None else []
 
 
-class _Lines(pymysql.cursors.SSCursor):
+class _Lines(pymysql.cursors.SSCursor):  # type: ignore[misc]
     """A cursor over a result of one text column, read from the connection without making an object of each packet."""
 
     def lines(self, rows: int) -> list[bytes]:
         """Return the next lines, each with a line break, at most `rows` of them; none at the end."""
-        result: Any = self._result  # type: ignore[attr-defined]
+        result: Any = self._result
         if result is None or not result.unbuffered_active:
             return []
         connection = result.connection
@@ -305,7 +303,7 @@ _KILLED = (1317, 1969, 3024)
 
 def _packet(read: Any, connection: Any) -> bytes:
     """Return the next packet's content; long ones come in parts."""
-    parts = []
+    parts: list[bytes] = []
     while True:
         try:
             header = read(4)

@@ -97,7 +97,13 @@ _CODES: dict[int, Sentence] = {
 }  # fmt: skip
 _CONNECTING: tuple[tuple[tuple[str, ...], Sentence], ...] = (
     (
-        ("Name or service not known", "getaddrinfo", "nodename nor servname", "Temporary failure in name", "No address"),
+        (
+            "Name or service not known",
+            "getaddrinfo",
+            "nodename nor servname",
+            "Temporary failure in name",
+            "No address",
+        ),
         (
             SourceError,
             "There is no host {host}.",

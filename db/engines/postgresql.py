@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Generator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 import pyarrow as pa
@@ -23,7 +23,7 @@ from psycopg import sql
 from sqlalchemy.dialects import postgresql as pg
 
 from crosslens.errors import UserError
-from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, TableInfo, TableRef
+from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, TableInfo
 
 from ..columns import Kind
 from ..own_select import POSTGRESQL
@@ -78,7 +78,7 @@ class PostgreSqlSession(ServerSession):
     """An open PostgreSQL database, from version 12 on."""
 
     lexicon = POSTGRESQL
-    driver_errors = (psycopg.Error,)
+    driver_errors = (sa.exc.DBAPIError, psycopg.Error)
 
     def __init__(self, connection: ConnectionSpec) -> None:
         super().__init__(connection)
@@ -102,14 +102,19 @@ class PostgreSqlSession(ServerSession):
         spec = self._spec
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "Crosslens", **spec.options}
         settings = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
+        own: dict[str, Any] = {
+            **options,
+            "client_encoding": "utf8",
+            "options": f"{spec.options.get('options', '')} {settings}".strip(),
+        }
         raw = psycopg.connect(
             host=spec.host or None,
             port=spec.port or None,
             dbname=spec.database or None,
             user=spec.username or None,
             password=self._secret,
-            **{**options, "client_encoding": "utf8", "options": f"{spec.options.get('options', '')} {settings}".strip()},
             prepare_threshold=None,
+            **own,
         )
         raw.read_only = True
         register_loaders(raw)
@@ -152,9 +157,9 @@ class PostgreSqlSession(ServerSession):
     def _state(self) -> Mapping[str, str | int]:
         """Return the database's oid and the visible transactions: while both stay the same, no row has changed."""
         database = sa.table("pg_database", sa.column("oid"), sa.column("datname"), schema="pg_catalog")
-        statement = sa.select(
-            database.c.oid, sa.cast(sa.func.pg_current_snapshot(), sa.Text), sa.func.version()
-        ).where(database.c.datname == sa.func.current_database())
+        statement = sa.select(database.c.oid, sa.cast(sa.func.pg_current_snapshot(), sa.Text), sa.func.version()).where(
+            database.c.datname == sa.func.current_database()
+        )
         oid, visible, version = self._connection.execute(statement).one()
         return {"oid": int(oid), "transactions": str(visible), "version": str(version)}
 
@@ -196,10 +201,12 @@ class PostgreSqlSession(ServerSession):
         return {(str(space), str(name)) for space, name in self._connection.execute(parts)}
 
     def with_row_counts(self, tables: Sequence[TableInfo]) -> tuple[TableInfo, ...]:
-        """Return the tables with the rows ANALYZE found, or else those the statistics collector has seen come and go."""
+        """Return the tables with the rows ANALYZE found, or else those the statistics have seen come and go."""
         with self._reading():
             known = self._call(self._row_counts)
-        return tuple(_with_rows(table, known.get((table.ref.schema or self._default_schema, table.ref.name))) for table in tables)
+        return tuple(
+            _with_rows(table, known.get((table.ref.schema or self._default_schema, table.ref.name))) for table in tables
+        )
 
     def _row_counts(self) -> dict[tuple[str, str], int]:
         classes, spaces = _catalogue()
@@ -277,7 +284,7 @@ class PostgreSqlSession(ServerSession):
         result = self._connection.execute(statement.limit(0))
         try:
             description = result.cursor.description if result.cursor is not None else None
-            return [int(column[1]) for column in description or ()]
+            return [int(cast(int, column[1])) for column in description or ()]
         finally:
             result.close()
 
@@ -299,8 +306,8 @@ class PostgreSqlSession(ServerSession):
     def _copy(self, statement: sa.Select[*tuple[Any, ...]]) -> sql.Composed:
         """Return COPY around a SELECT whose values psycopg writes as literals: COPY takes no parameters."""
         compiled = statement.compile(dialect=self._engine.dialect, compile_kwargs={"render_postcompile": True})
-        select = psycopg.ClientCursor(self._raw).mogrify(str(compiled), compiled.params)  # type: ignore[arg-type]
-        return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(sql.SQL(select))  # type: ignore[arg-type]
+        select = psycopg.ClientCursor(self._raw).mogrify(str(compiled), compiled.params)
+        return sql.SQL("COPY ({}) TO STDOUT (FORMAT csv)").format(sql.SQL(select))
 
 
 def _catalogue() -> tuple[sa.TableClause, sa.TableClause]:

@@ -46,8 +46,8 @@ class ServerSession:
     """An open connection to a server. Every reading is a transaction of its own that has ended when it returns."""
 
     lexicon = STANDARD
-    driver_errors: tuple[type[Exception], ...] = ()
-    """What the driver raises where SQLAlchemy is not in between."""
+    driver_errors: tuple[type[Exception], ...] = (sa.exc.DBAPIError,)
+    """What reading raises: SQLAlchemy's errors, and the driver's own where SQLAlchemy is not in between."""
 
     def __init__(self, connection: ConnectionSpec) -> None:
         _refuse_passwords_in_options(connection)
@@ -269,7 +269,7 @@ class ServerSession:
             yield
         except (CrosslensError, GeneratorExit):
             raise
-        except (sa.exc.DBAPIError, *self.driver_errors) as error:
+        except self.driver_errors as error:
             if watch is not None and watch.reason is not None:
                 raise watch.reason from error
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
@@ -305,7 +305,7 @@ def _with_named_parameters(dialect: sa.Dialect) -> sa.Dialect:
     named = copy.copy(dialect)
     named.paramstyle = "named"
     named.positional = False
-    named.identifier_preparer = dialect.preparer(named)  # type: ignore[attr-defined]
+    named.identifier_preparer = dialect.preparer(named)
     return named
 
 

@@ -44,7 +44,7 @@ def main() -> int:
         for variable, start in ((POSTGRESQL, postgresql), (MARIADB, mariadb)):
             url = stack.enter_context(start(folder))
             if url is None:
-                print(f"{variable} stays unset: its server is not installed.", file=sys.stderr)
+                sys.stderr.write(f"{variable} stays unset: its server is not installed.\n")
             else:
                 environment[variable] = url
         return subprocess.run(options.command, env=environment, check=False).returncode

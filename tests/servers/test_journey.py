@@ -105,9 +105,8 @@ def test_a_worker_gets_the_password_on_stdin_and_leaves_no_trace_of_it(shop: Ser
 
 def _recipe_of(server: Server, folder: Path) -> str:
     out = folder / "shop.toml"
-    assert main.main(
-        ["recipe", url_of(server), "--base", "impressions", "--label", "clicks", "--model", "logistic", "--out", str(out)]
-    ) == 0  # fmt: skip
+    words = ["--base", "impressions", "--label", "clicks", "--model", "logistic", "--out", str(out)]
+    assert main.main(["recipe", url_of(server), *words]) == 0
     return out.read_text(encoding="utf-8")
 
 
@@ -134,7 +133,9 @@ def test_strange_names_travel_from_a_server_to_the_report(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PASSWORD_OF_READER", server.reader.secret or "")
     words = ["--label", "select.clicked", "--model", "logistic", "--password-variable", "PASSWORD_OF_READER"]
-    toml = told(capfd, "recipe", connection_text(server.reader), "--base", "select", *words, "--out", "r.toml")["recipe"]
+    toml = told(capfd, "recipe", connection_text(server.reader), "--base", "select", *words, "--out", "r.toml")[
+        "recipe"
+    ]
     told(capfd, "train", "r.toml", "--project", "projékt", "--threads", "1")
     run = told(capfd, "runs", "--project", "projékt")[0]["id"]
     fields = RunFolder(tmp_path / "projékt" / "runs" / run).facts().fields

@@ -61,7 +61,7 @@ def test_schemas_are_named_but_for_the_default_one(postgresql: Server, opened: O
         'CREATE SCHEMA "Ändere"',
         'CREATE TABLE "Ändere".there (id int PRIMARY KEY, here int REFERENCES public.here (id))',
         'CREATE MATERIALIZED VIEW "Ändere".seen AS SELECT * FROM here',
-        'CREATE TABLE parted (id int, day date) PARTITION BY RANGE (day)',
+        "CREATE TABLE parted (id int, day date) PARTITION BY RANGE (day)",
         "CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM ('2024-01-01') TO ('2025-01-01')",
     )
     tables = by_name(opened(postgresql.reader))
