@@ -72,7 +72,7 @@ def _text_between(low: str, high: str, share: float) -> str:
     codes = [ord(character) for character in first + last] or [0]
     least, base = min(codes), max(codes) - min(codes) + 1
     ends = [_number(text, least, base) for text in (first, last)]
-    return common + _digits(between(*ends, share), least, base)
+    return common + _digits(between(ends[0], ends[1], share), least, base)
 
 
 def _number(text: str, least: int, base: int) -> int:

@@ -27,7 +27,7 @@ def named_table(table: TableInfo, name: str, row_id: str | None = None) -> FromC
 
 def own_rows(select: str, table: TableInfo, name: str) -> FromClause:
     """Return the user's own SELECT as a subquery under a name; it has been checked."""
-    columns = [sa.column(quoted_name(column.name, True)) for column in table.columns]
+    columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(column.name, True)) for column in table.columns]
     # Lines of its own, because a comment at its end would swallow the bracket.
     return own_select(f"\n{select}\n").columns(*columns).subquery(quoted_name(name, True))
 

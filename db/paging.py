@@ -49,8 +49,9 @@ def read_page(session: Session, table: TableInfo, place: Place, *, rows: int, se
     reader = _Reader(session, table, source, key, rows)
     if not key:
         return reader.by_offset(place)
-    # Only SQLite lets a primary key hold NULL.
-    reader.nullable = row_id is None and session.dialect.name == "sqlite"
+    # Only SQLite lets a primary key hold NULL, and only in tables that also have row numbers.
+    loose = row_id is None and session.dialect.name == "sqlite"
+    reader.nullable = loose and any(table.column(name).nullable for name in names)
     return reader.by_key(place)
 
 

@@ -155,7 +155,7 @@ def _known(rows: Partners) -> Column:
 def _known_at(plan: Plan, join: JoinSpec, aliases: dict[str, sa.FromClause]) -> Column | None:
     """Return when a row came to be known: when the last of the rows it is reached through was."""
     limited = plan.up_to(join) is not None
-    times = [
+    times: list[Column] = [
         aliases[link.name].c[link.time]
         for link in plan.chain(join)
         if link.time is not None and limited and (link is join or link.up_to is not None)

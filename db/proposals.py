@@ -46,7 +46,7 @@ def propose_joins(base: TableInfo, tables: Tables) -> tuple[JoinProposal, ...]:
     lookups = list(walk.levels([(base.ref.name, base, (base.ref,))], walk.lookups))
     exists = list(walk.levels([(base.ref.name, base, (base.ref,))], walk.referring))
     past = list(walk.past(lookups))
-    starts = [(base.ref.name, base, (base.ref,))]
+    starts: list[tuple[str, TableInfo, Path]] = [(base.ref.name, base, (base.ref,))]
     starts += [(proposal.join.name, table, (base.ref, table.ref)) for proposal, table in lookups]
     walk.guessing = True
     guessed = list(walk.levels(starts, walk.lookups))
