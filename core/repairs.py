@@ -64,8 +64,9 @@ class Repairing:
     """
 
     def __init__(self, repairs: Sequence[Repair], schema: FieldSchema, query: QuerySpec | None = None) -> None:
+        repairs = tuple(dict.fromkeys(repairs))
         self._rules = tuple(_RULES[repair.kind](repair, schema, query) for repair in repairs if repair.kind in _RULES)
-        self._repairs = tuple(repairs)
+        self._repairs = repairs
         self._dropped = [0] * len(self._rules)
         self._begun = False
         self._changed = dict.fromkeys((repair.kind for repair in repairs if repair.kind in LABEL_REPAIRS), 0)

@@ -30,7 +30,13 @@ from .fields import feature_profile, useless_fields
 from .labels import Label, bad_weights, few, label_profile, missing_labels, read, unclicked_conversions
 from .leaks import LEAK_AUC, SingleFields
 from .rows import MOST_ROWS, BoolArray, Rows, sampled
+from .spellings import spellings
 from .strength import auc
+
+LEAKS = frozenset(
+    ("leak", "function-of-label", "positive-ids", "missing-leak", "pair-leak", "target-encoding", "known-later")
+)
+"""The checks whose findings are told once, for the first label that a field gives away."""
 
 __all__ = ["LEAK_AUC", "MOST_ROWS", "auc", "check", "check_preparation", "check_profiles"]
 
@@ -60,16 +66,19 @@ def check(
     repairing, found = _repairing(raw, schema, repairs)
     kept = raw.where(repairing.kept(raw.table, raw.columns))
     useless = tuple(useless_fields(kept))
-    found += useless
-    unreadable = [Repair(RepairKind.IGNORE_FIELD, each.columns) for each in useless if each.check == "unreadable"]
-    kept = replace(kept, schema=repaired_fields(meaning, unreadable))
+    found += [*useless, *spellings(kept)]
+    silent = [
+        Repair(RepairKind.IGNORE_FIELD, each.columns) for each in useless if each.check in ("unreadable", "empty")
+    ]
+    kept = replace(kept, schema=repaired_fields(meaning, silent))
     labelled = kept.where(_has_labels(kept))
     labels, problems = read(labelled)
     untidy += unclicked_conversions(labelled, labels)
     found += [each for each in untidy if not is_settled(each, repairs)]
     found += [each for each in problems if not _is_said(each, found)]
     for label in repaired_labels(labels, repairing):
-        found += [*few(label), *_leaks(labelled, label, moment)]
+        told = {each.columns for each in found if each.check in LEAKS}
+        found += [*few(label), *(each for each in _leaks(labelled, label, moment) if each.columns not in told)]
     return _sorted([*found, *bad_weights(kept), *_notes(repairing, raw)])
 
 

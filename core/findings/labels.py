@@ -92,7 +92,7 @@ def unclicked_conversions(rows: Rows, labels: Mapping[FieldRole, Label]) -> Iter
     converted = int(conversion.values.sum())
     message = (
         f"{len(wrong):,} of {converted:,} rows with {names[1]} have no {names[0]}. "
-        f"Either {names[0]} was not recorded for them, or they came about without one."
+        f"Perhaps {names[0]} were not all recorded, or {names[1]} came about without."
     )
     kinds = (RepairKind.CLICK_IF_CONVERTED, RepairKind.NO_CONVERSION_WITHOUT_CLICK)
     yield Finding(

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 from core.commands import Finding
@@ -136,8 +136,23 @@ def test_times_and_several_values_can_be_read(meaning: str, values: Any) -> None
     assert found(meaning, x=values) == ()
 
 
+SPELT = np.array(["admin.", "clerk", "nurse", "C", "C++"])[RNG.integers(0, 5, N)]
+
+
+def test_values_that_differ_in_capitals_spaces_or_a_stop_are_noted() -> None:
+    (finding,) = found(x=np.where(np.arange(N) < 7, "Admin", SPELT))
+    assert (finding.severity, finding.check, finding.rows) == ("note", "spelling", 7)
+    assert "One value of x is spelt in several ways, such as 'admin.' in " in finding.message
+    (finding,) = found(x=np.where(np.arange(N) < 7, " nurse", np.where(np.arange(N) < 9, "CLERK", SPELT)))
+    assert finding.message.startswith("2 values of x are spelt in several ways, such as 'clerk' in ")
+
+
+def test_other_values_are_different_values() -> None:
+    assert found(x=SPELT) == ()
+
+
 VALUES = {
-    "numbers": st.one_of(st.none(), st.floats()),
+    "numbers": st.one_of(st.none(), st.floats(width=32)),
     "whole": st.one_of(st.none(), st.integers(-(2**63), 2**63 - 1)),
     "texts": st.one_of(st.none(), st.text(max_size=4), st.sampled_from(["2026-01-01", "1", "a|b"])),
     "truths": st.one_of(st.none(), st.booleans()),
@@ -154,7 +169,7 @@ TYPES = {
 ROLES = ["feature", "feature", "ignore", "user", "item", "weight"]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 @given(st.data())
 def test_whatever_the_rows_hold_the_check_answers(data: st.DataObject) -> None:
     count = data.draw(st.integers(0, 40))

@@ -24,6 +24,7 @@ COLOUR = np.array(["red", "green", "blue"])[RNG.integers(0, 3, N)]
 PLAIN = {"y": Y, "at": HOURS, "user_id": RNG.integers(0, 100, N), "item_id": RNG.integers(0, 50, N)}
 MEANING = {"y": "categorical click", "user_id": "categorical user", "item_id": "categorical item"}
 IGNORED, FEATURE, MOMENT = "categorical ignore", "categorical feature", "timestamp feature"
+MANY = "multi-valued feature"
 ITEM = JoinSpec("item", TableRef("items"), ((ColumnRef("t", "item_id"), "id"),))
 
 
@@ -85,6 +86,10 @@ def joins(kind: JoinKind, *, limited: bool = False) -> tuple[JoinSpec, ...]:
     return (JoinSpec("late", TableRef("orders"), on, kind, "made_at", ref("at") if limited else None),)
 
 
+GATHERED = {
+    "columns": {**PLAIN, "late.x": [["a"], ["b", "a"]] * 500},
+    "meaning": {"late.x": MANY},
+}
 TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, int | None]] = {
     "duplicate events": (
         {"columns": KEYED, "meaning": {"id": IGNORED}},
@@ -171,8 +176,8 @@ TABLE: dict[str, tuple[dict[str, Any], dict[str, Any], str, str, int | None]] = 
         7,
     ),
     "values from the future": (
-        {"columns": {**PLAIN, "late.x": [["a"], ["b", "a"]] * 500}, "joins": joins(JoinKind.VALUES)},
-        {"columns": {**PLAIN, "late.x": [["a"], ["b", "a"]] * 500}, "joins": joins(JoinKind.VALUES, limited=True)},
+        {**GATHERED, "joins": joins(JoinKind.VALUES)},
+        {**GATHERED, "joins": joins(JoinKind.VALUES, limited=True)},
         "future-rows",
         "gathers the values of all rows of orders",
         None,
@@ -247,7 +252,7 @@ def test_rows_of_a_few_categories_may_well_be_alike() -> None:
 
 def test_joined_rows_without_a_time_are_only_noted() -> None:
     tags = (JoinSpec("tags", TableRef("tags"), ITEM.on, JoinKind.VALUES),)
-    (note,) = look({**PLAIN, "tags.tag": [["a"], ["b", "a"]] * 500}, joins=tags)
+    (note,) = look({**PLAIN, "tags.tag": [["a"], ["b", "a"]] * 500}, {"tags.tag": MANY}, joins=tags)
     assert (note.severity, note.check) == ("note", "future-rows")
 
 
