@@ -24,6 +24,7 @@ from crosslens.relational import (
     JoinSpec,
     Page,
     QuerySpec,
+    SampleMethod,
     Snapshot,
     TableInfo,
     TableRef,
@@ -205,7 +206,8 @@ class SqlSource:
         known = None if plan.query.select else self._session.with_row_counts((plan.base,))[0].rows
         if known is not None and plan.query.filters:
             known = self._passing(plan, known)
-        most = most_rows(plan.query)
+        users = plan.query.sample is not None and plan.query.sample.method is SampleMethod.USERS
+        most = plan.query.sample.rows if users and plan.query.sample else most_rows(plan.query)
         if known is None:
             return self._count(plan)
         return known if most is None else min(known, most)

@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import date, datetime, time
 from typing import Any
 
-from crosslens.errors import DataError, QueryError
+from crosslens.errors import DataError, QueryError, Stopped
 from crosslens.relational import (
     ColumnRef,
     ExtractionEstimate,
@@ -45,6 +45,8 @@ from ..roles import suggest_fields
 from ..services import JobControl, Services
 
 _WORTH_JOINING = 0.05
+COUNTING_SECONDS = 5.0
+"""A preparation counts rows for so long, and is content with an estimate then."""
 MEASURING_SECONDS = 60.0
 """Proposed joins are measured for so long; those left over are offered without their facts."""
 
@@ -132,7 +134,7 @@ def prepare_fields(request: PrepareFields, services: Services, control: JobContr
         suggested = suggest_fields(columns, profiles, query, source.tables())
         fields = suggested if request.fields is None else _as_set(suggested, request.fields)
         control.check()
-        rows = source.count(query, should_stop=control.should_stop)
+        rows = _rows(source, query, control)
         control.say(Phase.READING, "Looking for leaks and untidy rows")
         wider = replace(query, columns=_looked_at(query, fields, request.repairs))
         findings: tuple[Finding, ...] = check_preparation(
@@ -146,6 +148,16 @@ def prepare_fields(request: PrepareFields, services: Services, control: JobContr
             rows=rows,
         )
         return Preparation(query, fields, profiles, rows, findings, source.sql(query))
+
+
+def _rows(source: RowSource, query: QuerySpec, control: JobControl) -> int:
+    """Return how many rows there are: counted where that is quick, else as estimated."""
+    end = clock.monotonic() + COUNTING_SECONDS
+    try:
+        return source.count(query, should_stop=lambda: control.should_stop() or clock.monotonic() > end)
+    except Stopped:
+        control.check()
+        return source.estimate(query).rows
 
 
 def _looked_at(query: QuerySpec, fields: FieldSchema, repairs: Sequence[Repair]) -> tuple[ColumnRef, ...]:
