@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,17 @@ PARTS: dict[str, Callable[..., dict[str, float]]] = {
     for function in (pandas_factorize, crosslens_prepare, crosslens_extract, crosslens_pages, crosslens_cancel)
 }
 
+
+class _WithoutPandas(MetaPathFinder):
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 if __name__ == "__main__":
     wanted = json.loads(sys.argv[1])
-    print(json.dumps(PARTS[wanted.pop("part")](**wanted)))
+    part = wanted.pop("part")
+    if part != pandas_factorize.__name__:
+        # Crosslens does not depend on pandas; but pyarrow imports it for every list it is given, where it is installed.
+        sys.meta_path.insert(0, _WithoutPandas())
+    print(json.dumps(PARTS[part](**wanted)))

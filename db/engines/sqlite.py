@@ -35,7 +35,7 @@ LOCK_SECONDS = 5.0
 """How long to wait for another program's lock."""
 EXACT_ROWS = 100_000
 """Tables whose row numbers end below this are counted; larger ones are estimated."""
-_CACHE_KIB = 65_536
+_CACHE_KIB = 8_192
 _STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: some milliseconds
 _SECONDS_PER_CHECK = 0.1
 _WAL_FORMAT = 2

@@ -19,6 +19,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from importlib.abc import MetaPathFinder
 from queue import Queue
 from typing import Any
 
@@ -27,7 +28,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
 
-_CACHE_KIB = 16_384
+_CACHE_KIB = 4_096
 _AHEAD = 2
 """So many batches of one range wait to be written; more would only take memory."""
 _EXACT = 2.0**53
@@ -142,8 +143,17 @@ class Answer:
                 return
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Where pandas is installed, pyarrow imports it to look at the first list it is given, and doubles this process."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
+
+
 def main() -> None:
     """Read ranges until nobody asks any more."""
+    sys.meta_path.insert(0, _WithoutPandas())
     job = json.loads(sys.stdin.readline())
     inboxes: list[Queue[Answer]] = []
     for connection in [Connection(job) for _ in range(job["threads"])]:
@@ -166,7 +176,7 @@ def _work(connection: Connection, inbox: Queue[Answer]) -> None:
 
 def _write(types: list[str], answers: Queue[Answer]) -> None:
     schema = pa.schema([(str(number), _TYPES[name]) for number, name in enumerate(types)])
-    empty = pa.RecordBatch.from_pylist([], schema)
+    empty = pa.record_batch([pa.nulls(0, field.type) for field in schema], schema=schema)
     try:
         with pa.ipc.new_stream(sys.stdout.buffer, schema) as writer:
             writer.write_batch(empty)

@@ -23,6 +23,8 @@ Statement = sa.Select[*tuple[Any, ...]]
 _ROW_IDS = {"rowid", "_rowid_", "oid"}
 _TEXT_TYPES = ("CHAR", "CLOB", "TEXT")
 _ALWAYS_TEXT = {"group_concat", "json_group_array"}
+_MOST_TUPLES = 4_096
+"""Rows as Python objects take several times the memory of arrays."""
 _RANGE = "(rowid>? AND rowid<?)"
 _DEAR = ("MATERIALIZE", "CO-ROUTINE", "AUTOMATIC", "TEMP B-TREE")
 """What SQLite's plan calls work that is done once a statement, however few rows it gives."""
@@ -90,7 +92,7 @@ class _Ranges:
         self._session = session
         self._ranged = ranged
         self._kinds = kinds
-        self._batch = batch
+        self._batch = min(batch, _MOST_TUPLES)
         self.check = session.check
         self.sees_the_same = session.sees_the_same
         table = key.table
