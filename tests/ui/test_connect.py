@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QAbstractButton
 
 from core.commands import OpenSource
 from core.credentials import PassingCredentials
+from crosslens.errors import SourceError
 from crosslens.relational import ConnectionSpec
 from crosslens.runs import StoredConnection
 from ui.desktop.opening import open_project, open_saved
@@ -255,6 +256,41 @@ def test_a_password_kept_for_the_session_is_not_asked_for_again(
     qtbot.waitUntil(lambda: not session.busy)
     assert asked == []
     assert recorded(session)[-1]["secret"] == SECRET
+
+
+class Locked(Keyring):
+    """A keyring nobody unlocks."""
+
+    def has(self, credential: str) -> bool:
+        raise SourceError("The keyring did not answer.")
+
+    def forget(self, credential: str) -> None:
+        raise SourceError("The keyring did not answer.")
+
+
+def test_a_locked_keyring_is_said_and_the_password_asked_for(services: DesktopServices) -> None:
+    session = Session(replace(services, credentials=Locked()))
+    said: list[Any] = []
+    session.noticed.connect(said.append)
+    connection = ConnectionSpec("postgresql", "shop", credential="c1")
+    assert session.needs_password(connection)
+    session.forget_secret(connection)
+    assert [notice.what for notice in said] == ["The keyring did not answer."] * 2
+    session.close()
+
+
+def test_a_password_is_forgotten_on_request(page: DataPage, panel: ConnectPanel, session: Session, qtbot: Any) -> None:
+    fill(panel)
+    with qtbot.waitSignal(session.navigated):
+        panel.connect_button.click()
+    saved = session.project.connections()[0].spec
+    assert not session.needs_password(saved)
+    page._ask_for_server()
+    name = "Forget the password of shop"
+    button = next(each for each in panel.findChildren(QAbstractButton) if each.accessibleName() == name)
+    button.click()
+    assert not button.isEnabled()
+    assert session.needs_password(saved)
 
 
 @pytest.mark.parametrize("remember", [True, False])

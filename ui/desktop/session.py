@@ -264,7 +264,10 @@ class Session(QObject):
     def forget_secret(self, connection: ConnectionSpec) -> None:
         """Forget the password of a connection, here and in the keyring."""
         self._secrets.pop(connection.credential, None)
-        self.services.credentials.forget(connection.credential)
+        try:
+            self.services.credentials.forget(connection.credential)
+        except UserError as error:  # the keyring stays locked
+            self.fail(error)
 
     def with_secret(self, connection: ConnectionSpec) -> ConnectionSpec:
         """Return a connection with its password if it is kept here; the worker looks it up elsewhere by itself."""
@@ -277,8 +280,13 @@ class Session(QObject):
         """Whether a connection has a password that is kept nowhere any more, so that it has to be asked for."""
         if not connection.credential or connection.password_variable:
             return False
-        kept = self.with_secret(connection).secret is not None
-        return not kept and not self.services.credentials.has(connection.credential)
+        if self.with_secret(connection).secret is not None:
+            return False
+        try:
+            return not self.services.credentials.has(connection.credential)
+        except UserError as error:  # the keyring stays locked: the password can still be typed
+            self.fail(error)
+            return True
 
     def ask_password(self, connection: ConnectionSpec) -> None:
         """Let the Data page ask for the password of a connection."""

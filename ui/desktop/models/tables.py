@@ -6,7 +6,7 @@ from typing import Any
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, QSortFilterProxyModel, Qt
 
-from crosslens.relational import TableInfo
+from crosslens.relational import TableInfo, TableRef
 
 from ..wording import keys_of, row_count, table_name
 
@@ -21,11 +21,21 @@ class TablesModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._tables: tuple[TableInfo, ...] = ()
+        self._words: tuple[str, ...] = ()
+
+    def row_of(self, ref: TableRef) -> int:
+        """Return the row of a table, -1 if it is not there."""
+        return next((row for row, table in enumerate(self._tables) if table.ref == ref), -1)
+
+    def words(self, row: int) -> str:
+        """Return what a table is found by: its name and those of its columns, in small letters."""
+        return self._words[row]
 
     def show_tables(self, tables: tuple[TableInfo, ...]) -> None:
         """Show other tables."""
         self.beginResetModel()
         self._tables = tables
+        self._words = tuple("\n".join(_names(table)).casefold() for table in tables)
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own default
@@ -63,6 +73,9 @@ class TablesFilter(QSortFilterProxyModel):
 
     def filterAcceptsRow(self, row: int, parent: Index) -> bool:
         """Whether the table matches."""
-        table = self.sourceModel().index(row, 0, parent).data(TABLE)
-        names = (table_name(table.ref), *(column.name for column in table.columns))
-        return any(self._words in name.casefold() for name in names)
+        model = self.sourceModel()
+        return not isinstance(model, TablesModel) or self._words in model.words(row)
+
+
+def _names(table: TableInfo) -> tuple[str, ...]:
+    return table_name(table.ref), *(column.name for column in table.columns)

@@ -99,10 +99,10 @@ class DataPage(Page):
 
     def choose(self, ref: TableRef) -> None:
         """Choose a table of the list."""
-        for row in range(self._filter.rowCount()):
-            index = self._filter.index(row, 0)
-            if index.data(TABLE).ref == ref:
-                self.list.setCurrentIndex(index)
+        row = self.tables.row_of(ref)
+        index = self._filter.mapFromSource(self.tables.index(row, 0))
+        if index.isValid():
+            self.list.setCurrentIndex(index)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept local files and folders."""

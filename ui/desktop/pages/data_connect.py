@@ -472,7 +472,12 @@ class ConnectPanel(QScrollArea):
         session = self._session
         saved = () if session.project is None else session.project.connections()
         return [
-            _SavedLine(each.spec, each.name, partial(open_saved, session, each.spec))
+            _SavedLine(
+                each.spec,
+                each.name,
+                partial(open_saved, session, each.spec),
+                partial(session.forget_secret, each.spec) if each.spec.credential else None,
+            )
             for each in saved
             if not is_file(each.spec)
         ]
@@ -490,9 +495,11 @@ class ConnectPanel(QScrollArea):
 
 
 class _SavedLine(QWidget):
-    """A saved connection: its name as a button, its badge, and where it is."""
+    """A saved connection: its name as a button, where it is, its badge, and a way to have its password forgotten."""
 
-    def __init__(self, connection: ConnectionSpec, name: str, act: Callable[[], None]) -> None:
+    def __init__(
+        self, connection: ConnectionSpec, name: str, act: Callable[[], None], forget: Callable[[], None] | None = None
+    ) -> None:
         super().__init__()
         button = Button(name, weight=Weight.QUIET, icon_name="server")
         button.setAccessibleName(self.tr("Open saved connection {name}").format(name=name))
@@ -508,6 +515,15 @@ class _SavedLine(QWidget):
         layout.addWidget(button)
         layout.addWidget(Elided(source_place(connection)), 1)
         layout.addWidget(badge)
+        if forget is not None:
+            layout.addWidget(self._forget_button(name, forget))
+
+    def _forget_button(self, name: str, forget: Callable[[], None]) -> Button:
+        button = Button(self.tr("Forget password"), weight=Weight.LINK)
+        button.setAccessibleName(self.tr("Forget the password of {name}").format(name=name))
+        button.clicked.connect(lambda: forget())
+        button.clicked.connect(lambda: button.setEnabled(False))
+        return button
 
 
 def _not_enforced(panel: QWidget) -> str:
