@@ -66,9 +66,11 @@ class _Compiler(PGCompiler):
         place = self.dialect.places.get((table.schema, table.name))
         if kw.get("asfrom") and place is not None and place.row_id in table.c:
             return f"{quote(place.schema)}.{quote(place.name)}"
-        text = str(super().visit_table(table, *args, **kw))
-        known = kw.get("asfrom") and table.schema is not None and self.dialect.catalog is not None
-        return f"{quote(self.dialect.catalog)}.{text}" if known else text
+        text = str(super().visit_table(table, *args, **kw))  # type: ignore[no-untyped-call]
+        catalog = self.dialect.catalog
+        if not kw.get("asfrom") or table.schema is None or catalog is None:
+            return text
+        return f"{quote(catalog)}.{text}"
 
 
 class DuckDbDialect(PGDialect):
@@ -82,7 +84,7 @@ class DuckDbDialect(PGDialect):
     def __init__(
         self, catalog: str | None = None, places: Mapping[tuple[str | None, str], Place] | None = None
     ) -> None:
-        super().__init__(paramstyle="named")
+        super().__init__(paramstyle="named")  # type: ignore[no-untyped-call]
         self.catalog = catalog
         self.places = {} if places is None else places
 

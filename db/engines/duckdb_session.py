@@ -212,8 +212,10 @@ class DuckSession:
         if isinstance(column, UnaryExpression) and column.modifier is asc_op:
             column = column.element
         table = source.element
-        plain = isinstance(table, sa.TableClause) and isinstance(column, sa.ColumnClause) and column.table is source
-        return statement.order_by(None) if plain and column.name == self._number_of(table) else statement
+        if not isinstance(table, sa.TableClause) or not isinstance(column, sa.ColumnClause):
+            return statement
+        as_ever = column.table is source and column.name == self._number_of(table)
+        return statement.order_by(None) if as_ever else statement
 
     def _explained(self, error: Exception) -> UserError:
         return reading_error(error, self._path)

@@ -41,8 +41,6 @@ from .duckdb_session import DuckSession, column_info, settings, spill_folder
 _ROW_ID = "file_row"
 _NUMBERED = "crosslens rows"
 """The schema of the views that number their rows; counting costs time, so the plain views do not."""
-_AS_EVER = 1.0
-_ESTIMATE_FROM = "rows are estimated from the length of the first ones"
 
 
 class _DoesNotFit(QueryError):
@@ -188,17 +186,16 @@ class FilesSession(DuckSession):
 
     def _open(self, table: FileTable, number: int) -> None:
         opened = _Opened(table, tuple(_state(path) for path in table.paths))
-        if table.format is Format.CSV:
-            text = describe_csv(opened.states, self._options)
-            if table.loose and len(self._listed) > 1 and (len(text.types) < 2 or text.layout.agreement < _AS_EVER):
-                return  # a text file beside tables that is no table: a licence, a note
-            opened = replace(opened, text=text)
-        elif table.format is Format.ARROW:
-            opened = replace(opened, arrow=f"arrow {number}")
-            paths = [str(in_file_format(path, Path(spill_folder()) / "arrow")) for path in table.paths]
-            self._arrow[opened.arrow] = pa_dataset.dataset(paths, format="ipc")
-            self._connection.register(opened.arrow, self._arrow[opened.arrow])
         try:
+            if table.format is Format.CSV:
+                opened = replace(opened, text=describe_csv(opened.states, self._options))
+                if table.loose and len(self._listed) > 1 and not _is_table(opened.text):
+                    return
+            elif table.format is Format.ARROW:
+                opened = replace(opened, arrow=f"arrow {number}")
+                paths = [str(in_file_format(path, Path(spill_folder()) / "arrow")) for path in table.paths]
+                self._arrow[opened.arrow] = pa_dataset.dataset(paths, format="ipc")
+                self._connection.register(opened.arrow, self._arrow[opened.arrow])
             self._show(opened, number)
         except (duckdb.Error, OSError, pa.ArrowException) as error:
             raise _unreadable_file(error, table.paths[0]) from error
@@ -263,6 +260,11 @@ class FilesSession(DuckSession):
 @lru_cache(maxsize=512)
 def _bad_count(states: tuple[FileState, ...], options: TextOptions) -> int:
     return bad_lines(describe_csv(states, options), limit=0)[1]
+
+
+def _is_table(text: CsvTable | None) -> bool:
+    """Whether a text file beside tables is one too, and not a licence or a note."""
+    return text is not None and len(text.types) > 1 and text.layout.agreement == 1.0 and text.layout.skip == 0
 
 
 def _select(opened: _Opened, row_id: str | None = None) -> sa.Select[Any]:

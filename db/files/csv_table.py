@@ -199,7 +199,7 @@ def _settled(connection: Cursor, table: CsvTable, decimal: str | None, *, whole:
     columns: Any = source.c
     if not whole:
         first = sa.select(*columns).select_from(source).limit(_CHECKED_ROWS).subquery("first")
-        source, columns = first, first.c  # type: ignore[assignment]
+        source, columns = first, first.c
     types = list(table.types)
     rest = [wider_types(type_, decimal) for type_ in types]
     doubtful = [number for number, type_ in enumerate(types) if type_ != TEXT]

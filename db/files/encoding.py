@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import IO
+from typing import BinaryIO
 
 from crosslens.errors import SourceError
 
@@ -46,11 +46,11 @@ class FileState:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[IO[bytes]]:
+def opened(path: Path) -> Iterator[BinaryIO | gzip.GzipFile]:
     """Open a file for reading bytes, unpacked if it is packed with gzip."""
     try:
-        with gzip.open(path) if path.suffix.lower() == ".gz" else path.open("rb") as file:
-            yield file
+        with path.open("rb") as file:
+            yield gzip.GzipFile(fileobj=file) if path.suffix.lower() == ".gz" else file
     except (EOFError, gzip.BadGzipFile) as error:
         raise SourceError(
             f"{path.name} cannot be unpacked.",
@@ -104,7 +104,7 @@ def in_utf8(state: FileState, encoding: str, *, mixed_ends: bool, folder: Path) 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with opened(state.path) as file, copy.open("w", encoding="utf-8", newline="\n") as target:
-            text = io.TextIOWrapper(file, encoding=encoding, newline=None)  # type: ignore[arg-type]
+            text = io.TextIOWrapper(file, encoding=encoding, newline=None)
             while piece := text.read(_BLOCK):
                 target.write(piece)
             text.detach()
