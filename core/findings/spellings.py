@@ -11,6 +11,7 @@ from crosslens.schema import Field, FieldKind
 
 from ..columns import Column, is_text
 from ..commands import Finding
+from ..formats import counted
 from .rows import Rows
 
 _MOST_VALUES = 10_000
@@ -39,7 +40,7 @@ def _about(rows: Rows, field: Field, column: Column) -> Iterator[Finding]:
         alike = values.filter(pc.is_in(values["plain"], value_set=several["plain"].combine_chunks()))
         alike = alike.sort_by([("plain", "ascending"), ("rows", "descending")])
         texts = zip(alike["text"].to_pylist(), alike["rows"].to_pylist(), strict=True)
-        examples = tuple(f"'{text}' in {count:,} rows" for text, count in texts)[:_SHOWN]
+        examples = tuple(f"'{text}' in {counted(count, 'row')}" for text, count in texts)[:_SHOWN]
         spelt = "One value" if several.num_rows == 1 else f"{several.num_rows:,} values"
         message = f"{spelt} of {field.name} {'is' if several.num_rows == 1 else 'are'} spelt in several ways"
         looked = f"{message}, such as {examples[0]} and {examples[1]}. Models take them for different values."
