@@ -75,7 +75,7 @@ class Rows:
 
     def where(self, mask: BoolArray) -> Rows:
         """Return some of the rows."""
-        return replace(self, table=self.table.filter(pa.array(mask)))
+        return self if mask.all() else replace(self, table=self.table.filter(pa.array(mask)))
 
     def share(self, count: int) -> str:
         """Return "12 of 40,000 rows", and of how many they are a sample."""
