@@ -2,6 +2,7 @@
 
 Each measurement runs in a process of its own, ours and theirs in turn, so that load hits both alike; memory is the most
 that the process and those it starts have resident together (what they share is counted in each).
+Processor seconds are those of all of them, imports included: they see less of what else the machine is doing.
 """
 
 from __future__ import annotations
@@ -67,7 +68,7 @@ def table(figures: dict[str, Any]) -> str:
     return "\n".join(
         (
             f"{figures['machine']}; medians of {figures['repeats']}",
-            f"{'':34}{'seconds':>10}{'MB':>8}",
+            f"{'':34}{'seconds':>10}{'MB':>8}{'processor s':>14}",
             *(_prepared(part) for part in figures["prepare"]),
             f"{f'{_TIMES}x the rows take':34}{growth[0]:9.2f}x{growth[1]:7.2f}x",
             *(_paged(part) for part in figures["pages"]),
@@ -78,7 +79,7 @@ def table(figures: dict[str, Any]) -> str:
 
 def _prepared(part: dict[str, Any]) -> str:
     sides = (
-        f"  {name:32}{part[name]['seconds']:10.2f}{part[name]['megabytes']:8.0f}"
+        f"  {name:32}{part[name]['seconds']:10.2f}{part[name]['megabytes']:8.0f}{part[name]['processor']:14.2f}"
         for name in ("pandas", "crosslens", "extract only")
     )
     ratios = f"  {'times faster, part of the memory':32}{part['faster']:10.2f}{part['memory']:8.2f}"

@@ -96,6 +96,7 @@ class _Ranges:
         self.check = session.check
         self.sees_the_same = session.sees_the_same
         table = key.table
+        assert table is not None
         first, rows = sa.bindparam("first", 0, sa.BigInteger), sa.bindparam("rows", 0, sa.Integer)
         numbers = sa.select(key.label("n")).select_from(table).where(key >= first).order_by(key)
         following = numbers.limit(rows).subquery("following")

@@ -4,6 +4,8 @@ import errno
 import json
 import os
 import sqlite3
+import subprocess
+import sys
 import time
 import tracemalloc
 from contextlib import closing
@@ -259,6 +261,17 @@ def test_stop_between_batches_leaves_nothing_behind(tmp_path: Path, monkeypatch)
         assert seen == [10, 20, 30]
         assert list((tmp_path / "out").iterdir()) == []
         assert source.extract(query("t", ("t", "x")), tmp_path / "out").rows == 100
+
+
+def test_what_a_killed_extraction_left_is_removed_by_the_next_one_and_nothing_else(shop, tmp_path: Path) -> None:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    names = {number: f".key.arrow.{number}.tmp" for number in (ended.pid, os.getppid())}
+    for name in (*names.values(), ".other.tmp", "kept.arrow"):
+        (tmp_path / name).write_bytes(b"half")
+    shop.extract(query("impressions", ID), tmp_path)
+    left = {path.name for path in tmp_path.iterdir() if path.read_bytes() == b"half"}
+    assert left == {names[os.getppid()], ".other.tmp", "kept.arrow"}
 
 
 def test_stop_interrupts_a_query_that_has_not_given_a_row_yet(tmp_path: Path) -> None:
