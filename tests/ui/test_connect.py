@@ -206,7 +206,7 @@ def test_another_server_never_gets_the_password_of_this_one(
     fill(panel)
     with qtbot.waitSignal(session.navigated):
         panel.connect_button.click()
-    page._ask_for_server()
+    page.connect_to_server()
     fill(panel, password="")
     panel.host.setText("elsewhere.example.org")
     try_it(panel, qtbot)
@@ -285,7 +285,7 @@ def test_a_password_is_forgotten_on_request(page: DataPage, panel: ConnectPanel,
         panel.connect_button.click()
     saved = session.project.connections()[0].spec
     assert not session.needs_password(saved)
-    page._ask_for_server()
+    page.connect_to_server()
     name = "Forget the password of shop"
     button = next(each for each in panel.findChildren(QAbstractButton) if each.accessibleName() == name)
     button.click()
@@ -315,7 +315,7 @@ def test_saved_connections_are_listed_with_their_badge(
     for number, dialect in enumerate(("postgresql", "mssql+pyodbc")):
         spec = ConnectionSpec(dialect, f"db{number}", "host")
         session.project.save_connection(StoredConnection(str(number), f"db{number}", spec))
-    page._ask_for_server()
+    page.connect_to_server()
     names = [button.accessibleName() for button in panel.findChildren(QAbstractButton)]
     assert {"Open saved connection db0", "Open saved connection db1"} <= set(names)
     badges = [label.text() for label in panel.findChildren(type(panel._badge)) if label.text()]

@@ -12,6 +12,7 @@ from PySide6.QtWidgets import QApplication, QTabWidget
 
 from .application import destroy, make_application, make_window
 from .opening import open_project
+from .pages.data import DataPage
 from .palette import Theme, apply_theme
 from .services import DesktopServices
 from .window import MainWindow
@@ -52,14 +53,19 @@ def _render(window: MainWindow, folder: Path) -> list[Path]:
 
 
 def _views(window: MainWindow) -> Iterator[str]:
-    """Bring one tab of the page after the other to the front, if it has tabs; yield its name for the file."""
+    """Bring one tab or panel of the page after the other to the front; yield its name for the file."""
     tabs = next((tabs for tabs in window.findChildren(QTabWidget) if tabs.isVisible()), None)
     if tabs is None:
         yield ""
-        return
-    for number in range(tabs.count()):
-        tabs.setCurrentIndex(number)
-        yield "-" + tabs.tabText(number).replace("&", "").lower().replace(" ", "-")
+    else:
+        for number in range(tabs.count()):
+            tabs.setCurrentIndex(number)
+            yield "-" + tabs.tabText(number).replace("&", "").lower().replace(" ", "-")
+        tabs.setCurrentIndex(0)
+    if isinstance(window.page, DataPage):
+        window.page.connect_to_server()
+        yield "-connect"
+        window.page.connecting.left.emit()
 
 
 def _save(window: MainWindow, folder: Path, name: str, ratios: Sequence[int]) -> list[Path]:

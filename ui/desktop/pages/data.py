@@ -64,9 +64,9 @@ class DataPage(Page):
         layout.addWidget(BusyLine(session))
         layout.addWidget(self._stack, 1)
         self.primary.triggered.connect(self._use)
-        self.start.connectWanted.connect(lambda: self._ask_for_server())
+        self.start.connectWanted.connect(lambda: self.connect_to_server())
         self.connecting.left.connect(self._show_source)
-        session.passwordWanted.connect(self._ask_for_server)
+        session.passwordWanted.connect(self.connect_to_server)
         session.sourceChanged.connect(self._show_source)
         session.projectChanged.connect(self.start.refresh)
         self._show_source()
@@ -103,6 +103,12 @@ class DataPage(Page):
         index = self._filter.mapFromSource(self.tables.index(row, 0))
         if index.isValid():
             self.list.setCurrentIndex(index)
+
+    def connect_to_server(self, connection: ConnectionSpec | None = None) -> None:
+        """Show the panel that connects: empty, or for a connection whose password is missing."""
+        self.connecting.begin(connection)
+        self._stack.setCurrentIndex(CONNECT)
+        self._show_primary()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept local files and folders."""
@@ -175,7 +181,7 @@ class DataPage(Page):
         if len(saved) > 1:
             menu.addSeparator()
         menu.addAction(self.tr("A database file…"), lambda: choose_database(session, self))
-        menu.addAction(self.tr("A server…"), lambda: self._ask_for_server())
+        menu.addAction(self.tr("A server…"), lambda: self.connect_to_server())
         menu.addAction(self.tr("A file of rows…"), lambda: choose_files(session, self))
         menu.addAction(self.tr("A folder of files…"), lambda: choose_folder(session, self))
         menu.addAction(self.tr("Another project…"), lambda: choose_project(session, self))
@@ -208,11 +214,6 @@ class DataPage(Page):
         layout.setContentsMargins(SPACE, 0, 3 * SPACE, 2 * SPACE)
         layout.addWidget(self.tabs)
         return panel
-
-    def _ask_for_server(self, connection: ConnectionSpec | None = None) -> None:
-        self.connecting.begin(connection)
-        self._stack.setCurrentIndex(CONNECT)
-        self._show_primary()
 
     def _show_source(self) -> None:
         connection, overview = self.session.connection, self.session.overview

@@ -202,7 +202,6 @@ class ConnectPanel(QScrollArea):
         self.test_button.clicked.connect(lambda: self.test())
         self.connect_button.clicked.connect(lambda: self.connect_now())
         self.back_button.clicked.connect(lambda: self.left.emit())
-        self._show_rows()
 
     def _lay_out(self) -> None:
         self._title = Title("", level=1)
