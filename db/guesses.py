@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from crosslens.relational import ColumnInfo, ColumnType, ForeignKey, TableInfo, TableRef
 
@@ -34,9 +35,10 @@ def guess_keys(tables: Iterable[TableInfo]) -> Keys:
     return {table.ref: tuple(index.keys_of(table)) for table in known}
 
 
-def words(name: str) -> list[str]:
+@lru_cache(maxsize=1 << 16)
+def words(name: str) -> tuple[str, ...]:
     """Return the words of a name in lower case: userId, USER_ID and “User Id” are all user, id."""
-    return [word.casefold() for chunk in _CHUNK.findall(name) for word in _parted(chunk)]
+    return tuple(word.casefold() for chunk in _CHUNK.findall(name) for word in _parted(chunk))
 
 
 def _parted(chunk: str) -> Iterator[str]:
@@ -48,6 +50,11 @@ def _parted(chunk: str) -> Iterator[str]:
             yield chunk[start:place]
             start = place
     yield chunk[start:]
+
+
+def stem_of(name: str) -> str:
+    """Return what a key's name refers to: user of userid."""
+    return next((name.removesuffix(ending) for ending in _ENDINGS if name.endswith(ending)), name)
 
 
 class _Index:
@@ -71,14 +78,15 @@ class _Index:
 
     def keys_of(self, table: TableInfo) -> Iterator[ForeignKey]:
         declared = {key.columns for key in table.foreign_keys}
+        likely = _likely_keys(self._names[table.ref])
         for column in table.columns:
             if (column.name,) not in declared:
-                yield from self._single(table, column)
+                yield from self._single(table, column, likely)
         yield from (key for key in self._several(table) if key.columns not in declared)
 
-    def _single(self, table: TableInfo, column: ColumnInfo) -> Iterator[ForeignKey]:
+    def _single(self, table: TableInfo, column: ColumnInfo, likely: set[str]) -> Iterator[ForeignKey]:
         parts = words(column.name)
-        own = _is_declared(table, column.name) or "".join(parts) in _likely_keys(self._names[table.ref])
+        own = _is_declared(table, column.name) or "".join(parts) in likely
         found: dict[tuple[TableRef, str], None] = {}
         for start in range(len(parts)):
             name = "".join(parts[start:])
@@ -104,8 +112,12 @@ class _Index:
                 for key in self._keys[table.ref]:
                     if "".join(words(key)) in wanted:
                         yield table, key
-        if name not in _ENDINGS:
-            yield from self._by_key.get(name, ())
+        same = () if name in _ENDINGS else self._by_key.get(name, ())
+        named = {id(table) for table in self._by_name.get(stem_of(name), ())}
+        for table, key in same:
+            # What is only likely to be a key says less than the name of another table.
+            if _is_declared(table, key) or not named:
+                yield table, key
 
     def _several(self, table: TableInfo) -> Iterator[ForeignKey]:
         names = {"".join(words(column.name)): column for column in table.columns}

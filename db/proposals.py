@@ -51,7 +51,7 @@ def propose_joins(base: TableInfo, tables: Tables) -> tuple[JoinProposal, ...]:
     walk.guessing = True
     guessed = list(walk.levels(starts, walk.lookups))
     referring = list(walk.levels(starts[:1], walk.referring))
-    found = (*lookups, *exists, *past, *guessed, *referring)
+    found = (*lookups, *exists, *past, *guessed, *referring, *walk.past(guessed))
     return tuple(proposal for proposal, _ in islice(found, MOST))
 
 
@@ -120,7 +120,14 @@ class _Walk:
         starts: Iterable[tuple[str, TableInfo, Path]],
         follow: Callable[[str, TableInfo, Path], Iterator[Found]],
     ) -> Iterator[Found]:
-        """Walk breadth first; `path` holds the tables from the base to here."""
+        """Walk breadth first, to at most `MOST` joins; `path` holds the tables from the base to here."""
+        yield from islice(self._endless(starts, follow), MOST)
+
+    def _endless(
+        self,
+        starts: Iterable[tuple[str, TableInfo, Path]],
+        follow: Callable[[str, TableInfo, Path], Iterator[Found]],
+    ) -> Iterator[Found]:
         level = list(starts)
         for _ in range(MAX_DEPTH):
             following = []
@@ -169,7 +176,7 @@ class _Walk:
                 continue
             for other, key, is_guess in self._referring.get(parent.ref, ()):
                 time = best_time(other)
-                mixed = is_guess or set(key.target_columns) != set(ours) or not _usable(key, parent)
+                mixed = is_guess != self.guessing or set(key.target_columns) != set(ours) or not _usable(key, parent)
                 if mixed or time is None or not alike_times(self.base.column(moment), other.column(time)):
                     continue
                 if other.ref in self._seen and other.ref != self.base.ref:
@@ -179,7 +186,7 @@ class _Walk:
                 join = JoinSpec(name, other.ref, on, JoinKind.COUNT, time, ColumnRef(self.base.ref.name, moment))
                 reason = f"the same {parent.ref.name}: {_columns(other, key)}"
                 kinds = (JoinKind.COUNT, JoinKind.LATEST, JoinKind.VALUES, JoinKind.EXISTS)
-                yield JoinProposal(join, reason, kinds=kinds, up_to=join.up_to), other
+                yield JoinProposal(join, reason, self.guessing, kinds, join.up_to), other
 
     def _keys(self, source: str, table: TableInfo) -> Iterator[tuple[ForeignKey, bool]]:
         if not self.guessing or source in self._guessed:

@@ -105,8 +105,10 @@ def propose_query(request: ProposeQuery, services: Services, control: JobControl
         return propose(source, request.base, control, select=request.select)
 
 
-def propose(source: RowSource, base: TableRef, control: JobControl, *, select: str = "") -> QueryProposal:
-    """Return the proposal for one open source."""
+def propose(
+    source: RowSource, base: TableRef, control: JobControl, *, select: str = "", guesses: bool = False
+) -> QueryProposal:
+    """Return the proposal for one open source; `guesses` takes joins that only names suggest as well."""
     query = QuerySpec(base=base, columns=(), select=select)
     proposals = source.propose_joins(base, select=select)
     facts: list[JoinFacts] = []
@@ -118,7 +120,7 @@ def propose(source: RowSource, base: TableRef, control: JobControl, *, select: s
             continue
         control.say(Phase.READING, f"Measuring the join with {proposal.join.table.name}", number / len(proposals))
         facts.append(source.join_facts(_with_parents(query, proposals, proposal), proposal.join))
-    query = _take(query, proposals, facts)
+    query = _take(query, proposals, facts, guesses=guesses)
     columns = tuple(ref for ref, _ in source.columns(query))
     return QueryProposal(replace(query, columns=columns), proposals, tuple(facts))
 
@@ -214,8 +216,8 @@ def _with_parents(query: QuerySpec, proposals: tuple[JoinProposal, ...], wanted:
     return replace(query, joins=tuple(reversed(chain)))
 
 
-def _take(query: QuerySpec, proposals: tuple[JoinProposal, ...], facts: list[JoinFacts]) -> QuerySpec:
-    """Take lookups that match and cannot multiply rows, and flags; never a guess, nor what must be asked for."""
+def _take(query: QuerySpec, proposals: tuple[JoinProposal, ...], facts: list[JoinFacts], *, guesses: bool) -> QuerySpec:
+    """Take lookups that match and cannot multiply rows, and flags; guesses and counts only when asked for."""
     taken = []
     names = {query.base.name}
     for proposal, fact in zip(proposals, facts, strict=True):
@@ -223,7 +225,8 @@ def _take(query: QuerySpec, proposals: tuple[JoinProposal, ...], facts: list[Joi
         harmless = kind is JoinKind.EXISTS or (kind is JoinKind.LOOKUP and fact.max_partners <= 1)
         has_parent = all(ref.source in names for ref, _ in proposal.join.on)
         worth = kind is JoinKind.EXISTS or fact.match_rate >= _WORTH_JOINING
-        if harmless and has_parent and worth and not proposal.is_guess and not fact.problem:
+        sure = (guesses or not proposal.is_guess) and not fact.problem
+        if harmless and has_parent and worth and sure:
             taken.append(proposal.join)
             names.add(proposal.join.name)
     return replace(query, joins=tuple(taken))

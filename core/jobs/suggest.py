@@ -32,12 +32,16 @@ def suggest_recipe(
     models: tuple[ModelChoice, ...],
     services: Services,
     control: JobControl,
+    guesses: bool = False,
 ) -> Suggestion:
-    """Return a recipe for the rows of `base` (the largest table that refers to others when empty)."""
+    """Return a recipe for the rows of `base` (the largest table that refers to others when empty).
+
+    `guesses` takes joins that only names suggest as well: files declare no keys.
+    """
     with services.sources.open(connection) as source:
         tables = source.tables()
         table = _base(tables, base)
-        query = with_time(propose(source, table.ref, control).query, table)
+        query = with_time(propose(source, table.ref, control, guesses=guesses).query, table)
     prepared = prepare_fields(PrepareFields(connection, query), services, control)
     fields = with_label(prepared.fields, label) if label else prepared.fields
     if not any(field.role.is_label for field in fields):
