@@ -1,7 +1,8 @@
 """The user's own SELECT: one statement that reads, and nothing that could leave the brackets we put it in.
 
 A lexer, not a parser: it knows what is quoted and what is a comment, and looks at words, semicolons and brackets
-outside of both. It keeps mistakes and mischief from the database; what really forbids writing is the database's read-only mode.
+outside of both. It keeps mistakes and mischief from the database; what really forbids writing is the database's
+read-only mode.
 """
 
 from __future__ import annotations

@@ -44,7 +44,8 @@ def test_one_statement_that_reads_is_kept_without_its_end(text: str, lexicon: Le
         ("select 1 /*! into outfile '/x' */", MYSQL), ("select 1 /*M! into outfile '/x' */", MYSQL),
         ("select * from t for update", STANDARD), ("select * from t lock in share mode", MYSQL),
         ("select * from t for no key update", POSTGRESQL),
-        ("select 'open", STANDARD), ('select "open', STANDARD), ("select /* open", STANDARD), ("select $$ open", POSTGRESQL),
+        ("select 'open", STANDARD), ('select "open', STANDARD), ("select /* open", STANDARD),
+        ("select $$ open", POSTGRESQL),
         ("select /* a /* b */ ", POSTGRESQL),
         ("select 'a\\'; drop table x; -- '", STANDARD),  # here a backslash is a letter, so the text ends early
     ],
