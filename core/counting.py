@@ -1,7 +1,7 @@
 """How often each value of a column occurs, counted block by block.
 
-Whole numbers that lie close together are counted in an array. Everything else is counted within a block by Arrow, and
-the counts of blocks are merged when they have grown to a similar size, so that a value is touched about log N times.
+Whole numbers that lie close together are counted in an array. Everything else is counted within a block by Arrow; the
+counts of blocks wait until they are more than those merged so far, so that merging touches a value a few times only.
 """
 
 from __future__ import annotations
@@ -19,6 +19,9 @@ from .columns import Column
 DENSE_RANGE = 1 << 18
 """Whole numbers are counted in an array while the largest is less than this above the smallest: two megabytes."""
 
+PATIENCE = 1 << 17
+"""So many counts more than are merged already may wait."""
+
 
 class ValueCounter:
     """Counts the values of one column. `canonical` gives distinct values the form they are kept in; NULLs are left out.
@@ -28,7 +31,8 @@ class ValueCounter:
 
     def __init__(self, canonical: Callable[[Column], Column] = lambda column: column) -> None:
         self._canonical = canonical
-        self._pieces: list[pa.Table] = []
+        self._merged: pa.Table | None = None
+        self._waiting: list[pa.Table] = []
         self._dense: Int64Array | None = None
         self._lowest = 0
         self._is_dense = True
@@ -46,16 +50,19 @@ class ValueCounter:
 
     def table(self) -> pa.Table:
         """Return the different values and their counts so far: columns "value" and "count", in no order."""
-        pieces = [*self._pieces, *([] if self._dense is None else [self._dense_table()])]
-        if not pieces:
-            return pa.table({"value": pa.array([], pa.null()), "count": pa.array([], pa.int64())})
-        return pieces[0] if len(pieces) == 1 else _merged(pieces)
+        if self._dense is not None:
+            return self._dense_table()
+        if self._waiting:
+            self._merge()
+        empty = {"value": pa.array([], pa.null()), "count": pa.array([], pa.int64())}
+        return pa.table(empty) if self._merged is None else self._merged
 
     @property
     def at_most(self) -> int:
         """Return a number that is not below that of the different values so far, without merging."""
         dense = 0 if self._dense is None else int(np.count_nonzero(self._dense))
-        return dense + sum(int(piece.num_rows) for piece in self._pieces)
+        merged = 0 if self._merged is None else int(self._merged.num_rows)
+        return dense + merged + sum(int(piece.num_rows) for piece in self._waiting)
 
     def _add_dense(self, column: Column) -> bool:
         values = np.asarray(column.drop_null().cast(pa.int64()).to_numpy())
@@ -93,14 +100,16 @@ class ValueCounter:
 
     def _push(self, piece: pa.Table) -> None:
         piece = piece.filter(pc.is_valid(piece["value"])) if piece["value"].null_count else piece
-        while self._pieces and self._pieces[-1].num_rows <= 2 * piece.num_rows:
-            piece = _merged([self._pieces.pop(), piece])
-        self._pieces.append(piece)
+        self._waiting.append(piece)
+        merged = 0 if self._merged is None else int(self._merged.num_rows)
+        if sum(int(each.num_rows) for each in self._waiting) > merged + PATIENCE:
+            self._merge()
 
-
-def _merged(pieces: list[pa.Table]) -> pa.Table:
-    grouped = pa.concat_tables(pieces).group_by("value", use_threads=False).aggregate([("count", "sum")])
-    return grouped.rename_columns({"count_sum": "count"}).select(["value", "count"])
+    def _merge(self) -> None:
+        pieces = [*([] if self._merged is None else [self._merged]), *self._waiting]
+        grouped = pa.concat_tables(pieces).group_by("value", use_threads=False).aggregate([("count", "sum")])
+        self._merged = grouped.rename_columns({"count_sum": "count"}).select(["value", "count"])
+        self._waiting = []
 
 
 def _is_whole(kind: pa.DataType) -> bool:

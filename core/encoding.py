@@ -236,6 +236,7 @@ class _BlockEncoder:
         labels = {rule.name: rule.read(block.column(rule.column)) for rule in self._encoders.labels}
         weight = self._encoders.weight
         weights = None if weight is None else WeightCheck(weight.name).add(block.column(weight.column))
+        pa.default_memory_pool().release_unused()  # of this thread
         return _Encoded(block.rows, end, ids, values, labels, weights, keys)
 
     def features(self, inputs: Inputs) -> tuple[Int32Array, Float32Array]:

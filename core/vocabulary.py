@@ -186,7 +186,7 @@ class VocabularyReader:
 
 
 _FEW_ROWS = 64
-_MANY_VALUES = 1 << 14
+_MANY_VALUES = 1 << 20
 _DENSE_RANGE = 1 << 20
 
 

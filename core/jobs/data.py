@@ -40,7 +40,8 @@ from ..splits import Split, split_rows
 _ENCODERS = "encoders.json"
 _FORMAT = 2
 """Part of the key of encoded arrays: a change of what they mean makes old ones invisible."""
-_CHECKED_ROWS = 100_000
+_CHECKED_ROWS = 50_000
+"""Fewer than on the Prepare page, where somebody waits for the answer to this very question."""
 
 BoolArray = NDArray[np.bool_]
 
@@ -120,8 +121,10 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
     control.check()
     control.say(Phase.ENCODING, "Checking labels and columns")
     rows = snapshot_rows(snapshot)
+    # what one step leaves unused in Arrow's hands would stay beside what the next one takes
+    pa.default_memory_pool().release_unused()
     findings = _checked(recipe, rows)
-    pa.default_memory_pool().release_unused()  # what the check took would stay beside what comes now
+    pa.default_memory_pool().release_unused()
     kept, repairing = _kept(recipe, rows, control)
     control.say(Phase.ENCODING, "Splitting rows")
     split = _split(recipe, rows, kept)

@@ -83,6 +83,7 @@ def test_values_counted_in_blocks_are_counted_right(
     monkeypatch: pytest.MonkeyPatch, values: list[Any], block: int
 ) -> None:
     monkeypatch.setattr("core.counting.DENSE_RANGE", 8)
+    monkeypatch.setattr("core.counting.PATIENCE", 6)
     column = pa.chunked_array([pa.array(values)])
     counter = ValueCounter()
     for start in range(0, len(column), block):
