@@ -10,7 +10,7 @@ import pyarrow as pa
 from crosslens.relational import ColumnProfile, ColumnType
 from crosslens.schema import Field, FieldKind
 
-from ..columns import Column, is_text
+from ..columns import Column, is_text, numbers
 from ..commands import Finding
 from ..moments import moments
 from ..recipe import Repair, RepairKind
@@ -40,6 +40,10 @@ def _unreadable(column: Column, field: Field) -> str:
         return "holds several values in a row. Make it multi-valued, or ignore it."
     if field.kind is FieldKind.TIMESTAMP and np.isnat(moments(column)).all():
         return "holds nothing that reads like a date or time. Make it categorical, or ignore it."
+    if field.kind is FieldKind.NUMERICAL and is_text(column.type):
+        read = int((~np.isnan(numbers(column))).sum())
+        if read < len(column) - column.null_count - read:
+            return "is set to numerical, but most of its values are text. Make it categorical, or ignore it."
     if field.kind is FieldKind.MULTI_VALUED and not several and not is_text(column.type):
         return "holds one value in a row, not several. Make it categorical or numerical, or ignore it."
     return ""

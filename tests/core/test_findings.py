@@ -109,6 +109,7 @@ def test_a_label_that_cannot_be_learned_stops(values: Any, message: str) -> None
     ("meaning", "values", "message"),
     [
         ("text feature", COLOUR, "x, which is free text"),
+        ("numerical feature", COLOUR, "x is set to numerical, but most of its values are text"),
         ("timestamp feature", COLOUR, "x holds nothing that reads like a date or time"),
         ("timestamp feature", Y == 1, "x holds nothing that reads like a date or time"),
         ("numerical feature", [["a"], ["b"]] * 500, "x holds several values in a row"),
@@ -128,6 +129,7 @@ def test_columns_that_models_cannot_read_as_told_stop(meaning: str, values: Any,
     [
         ("timestamp feature", (np.datetime64("2026-01-01") + RNG.integers(0, 300, N)).astype("datetime64[us]")),
         ("timestamp feature", RNG.integers(1.6e9, 1.7e9, N)),
+        ("numerical feature", np.where(NOISE > 1, "unknown", RNG.integers(0, 99, N).astype(str))),
         ("multi-valued feature", [["a", "b"], ["b"], [], None] * 250),
         ("multi-valued feature", ["a,b", "b", "", None] * 250),
     ],
