@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from crosslens.errors import QueryError
-from crosslens.relational import JoinFacts, JoinKind, QuerySpec, TableRef
+from crosslens.relational import Comparison, FilterSpec, JoinFacts, JoinKind, JoinSpec, QuerySpec, TableRef
 from db import sources
 from db.joins import in_words
 
-from .helpers import SHOP, exists, lookup, make_database, opened, query, ref, rows_of
+from .helpers import ODD_NAMES, SHOP, exists, lookup, make_database, opened, query, quoted, ref, rows_of
 
 
 def _proposed(source, base: str) -> list[tuple[str, str, JoinKind]]:
@@ -150,6 +150,11 @@ def test_a_key_that_only_compares_as_unique_is_caught_while_reading(tmp_path: Pa
     assert list((tmp_path / "out").iterdir()) == []
 
 
+SHOWN = ref("impressions", "shown_at")
+TIMED = JoinSpec(
+    "timed", TableRef("impressions"), ((ref("impressions", "user_id"), "user_id"),), JoinKind.COUNT, "shown_at"
+)
+LATER = lookup("later", "impressions", (ref("impressions", "id"), "id"))
 CYCLE = lookup("ring", "users", (ref("ring", "id"), "id"))
 BAD: dict[str, tuple[QuerySpec, str]] = {
     "two joins of one name": (query("impressions", joins=(USERS, USERS)), "are called “users”"),
@@ -168,6 +173,44 @@ BAD: dict[str, tuple[QuerySpec, str]] = {
         query("impressions", joins=(CLICKS, lookup("c", "conversions", (ref("clicks", "id"), "click_id")))),
         "cannot be joined to “clicks”",
     ),
+    "columns of a count": (
+        query("impressions", ("clicks", "id"), joins=(replace(CLICKS, kind=JoinKind.COUNT),)),
+        "how many rows exist",
+    ),
+    "the latest of no time": (query("impressions", joins=(replace(CLICKS, kind=JoinKind.LATEST),)), "time of its rows"),
+    "a moment without a time": (query("impressions", joins=(replace(CLICKS, up_to=SHOWN),)), "time of its rows"),
+    "a time that is not there": (
+        query("impressions", joins=(replace(TIMED, time="nope"),)),
+        "no column “nope”",
+    ),
+    "a moment of another kind": (
+        query("impressions", joins=(replace(TIMED, up_to=ref("impressions", "id")),)),
+        "cannot be compared",
+    ),
+    "a moment of many rows": (
+        query("impressions", joins=(CLICKS, replace(TIMED, up_to=ref("clicks", "id")))),
+        "offers no columns",
+    ),
+    "a lookup with a moment": (query("impressions", joins=(replace(USERS, up_to=SHOWN),)), "looks up one row"),
+    "a filter by several values": (
+        query(
+            "impressions",
+            joins=(replace(CLICKS, kind=JoinKind.VALUES),),
+            filters=(FilterSpec(ref("clicks", "id"), Comparison.EQUAL, 1),),
+        ),
+        "several values with one",
+    ),
+    "two moments in one chain": (
+        query(
+            "impressions",
+            joins=(
+                LATER,
+                replace(TIMED, up_to=SHOWN),
+                replace(TIMED, name="b", on=((ref("timed", "id"), "id"),), up_to=ref("later", "shown_at")),
+            ),
+        ),
+        "limited by different times",
+    ),
 }  # fmt: skip
 
 
@@ -183,3 +226,26 @@ def test_a_query_that_makes_no_sense_is_refused(case: str, shop) -> None:
 )
 def test_counts_read_well(count: int, words: str) -> None:
     assert in_words(count) == words
+
+
+INTERNAL = ("known", "moments", "present", "passed", "seen", "line", "anon_1", "t", "wanted", "at", "n")
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, *INTERNAL, "ы" * 63, "a long name " * 9])
+def test_no_name_of_a_table_a_column_or_a_join_gets_in_the_way(name: str, tmp_path: Path) -> None:
+    table, key, at = quoted(name), quoted(f"{name} k"), quoted(f"{name} at")
+    script = f"""
+    CREATE TABLE {table}(id INTEGER PRIMARY KEY, {key} INTEGER, {at} INTEGER);
+    INSERT INTO {table} VALUES (1, 7, 10), (2, 7, 20), (3, 8, 30), (4, 7, 40);
+    """
+    base, on = ref(name, f"{name} at"), ((ref(name, f"{name} k"), f"{name} k"),)
+    past = JoinSpec(f"{name} count", TableRef(name), on, JoinKind.COUNT, f"{name} at", base)
+    last = JoinSpec(f"{name} last", TableRef(name), on, JoinKind.LATEST, f"{name} at", base)
+    every = JoinSpec(f"{name} all", TableRef(name), on, JoinKind.VALUES, f"{name} at", base)
+    columns = (ref(name, "id"), ref(past.name, "*count"), ref(last.name, "id"), ref(every.name, "id"))
+    wanted = QuerySpec(TableRef(name), (*columns, ref(every.name, f"{name} at")), (past, last, every))
+    with opened(make_database(tmp_path / "x.db", script)) as source:
+        rows = rows_of(source.extract(wanted, tmp_path / "out"))
+        assert source.join_facts(QuerySpec(TableRef(name), ()), past).max_partners == 3
+    assert [row[:3] for row in rows] == [(1, 0, None), (2, 1, 1), (3, 0, None), (4, 2, 2)]
+    assert [row[3] for row in rows] == [None, '["1"]', None, '["1","2"]']
