@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from crosslens.data import Int64Array
 
-from .columns import Column
+from .columns import Column, distinct
 
 DENSE_RANGE = 1 << 18
 """Whole numbers are counted in an array while the largest is less than this above the smallest: two megabytes."""
@@ -107,8 +107,11 @@ class ValueCounter:
 
     def _merge(self) -> None:
         pieces = [*([] if self._merged is None else [self._merged]), *self._waiting]
-        grouped = pa.concat_tables(pieces).group_by("value", use_threads=False).aggregate([("count", "sum")])
-        self._merged = grouped.rename_columns({"count_sum": "count"}).select(["value", "count"])
+        table = pa.concat_tables(pieces)
+        places, values = distinct(table["value"])
+        # as float64, which is exact up to 2^53 rows
+        counts = np.bincount(places, weights=table["count"].to_numpy(), minlength=len(values)).astype(np.int64)
+        self._merged = pa.table({"value": values, "count": counts})
         self._waiting = []
 
 

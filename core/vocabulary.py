@@ -140,8 +140,8 @@ def counted_vocabulary(
 class VocabularyReader:
     """Reads local ids of columns, block after block.
 
-    Whole numbers that lie close together are looked up in an array. Other values are looked up once per block and
-    value: among few by Arrow, among many by their sorted hashes, which are made once.
+    Whole numbers that lie close together are looked up in an array, texts by Arrow. Other values, and texts among very
+    many, are looked up once per block and value: among very many by their sorted hashes, which are made once.
     """
 
     def __init__(self, vocabulary: Vocabulary) -> None:
@@ -155,7 +155,8 @@ class VocabularyReader:
         column = plain(column)
         if self._table is not None and pa.types.is_integer(column.type) and column.type != pa.uint64():
             return self._near(column, self._table)
-        if len(column) < _FEW_ROWS:
+        is_plain = is_text(column.type) and self._type is ValueType.TEXT and len(self._values) <= _MANY_VALUES
+        if is_plain or len(column) < _FEW_ROWS:
             return self._found(column)
         places, values = distinct(column)
         return np.append(self._found(values), np.int32(MISSING_ID))[places]
