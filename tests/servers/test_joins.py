@@ -8,7 +8,8 @@ from dataclasses import replace
 
 import pytest
 
-from crosslens.relational import ColumnRef, JoinKind, QuerySpec, SampleMethod, SampleSpec, TableRef
+from crosslens.relational import ColumnRef, JoinKind, JoinSpec, QuerySpec, SampleMethod, SampleSpec, TableRef
+from db import sources
 from db.sources import SqlSource, SqlSources
 
 from ..db.test_rows_beside_rows import (
@@ -114,3 +115,22 @@ def test_joins_are_measured_and_proposed_along_keys_and_names(source: SqlSource)
     facts = source.join_facts(QuerySpec(TableRef("base"), ()), EVENTS)
     assert facts.rows_before == BASE_ROWS
     assert facts.match_rate == sum(k is not None for k, _ in DATA.base) / BASE_ROWS
+
+
+def test_a_large_table_is_sampled_from_all_over(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sources, "SAMPLE_ROWS", 500)
+    analyse = "ANALYZE" if server.is_postgresql else "ANALYZE TABLE"
+    for name, key in (("numbered", "INTEGER"), ("named", "VARCHAR(20)")):
+        server.run(f"CREATE TABLE {name}(id {key} PRIMARY KEY, half INTEGER)")
+        rows = ", ".join(f"('{number:05d}', {int(number >= 5000)})" for number in range(10_000))
+        server.run(f"INSERT INTO {name} VALUES {rows}", f"{analyse} {name}")
+    with SqlSources().open(server.reader) as source:
+        for name in ("numbered", "named"):
+            join = JoinSpec("other", TableRef("numbered"), ((ColumnRef(name, "half"), "id"),))
+            facts = source.join_facts(QuerySpec(TableRef(name), ()), join)
+            assert facts.match_rate == 1
+            assert 300 <= facts.rows_before <= 500
+            (profile,) = source.profile(QuerySpec(TableRef(name), (ColumnRef(name, "half"),)))
+            assert profile.sampled
+            if name == "numbered" or server.is_postgresql:  # MariaDB's text keys are read from the start
+                assert profile.distinct == 2
