@@ -33,17 +33,22 @@ def suggest_recipe(
     services: Services,
     control: JobControl,
     guesses: bool = False,
+    moment: str = "",
 ) -> Suggestion:
     """Return a recipe for the rows of `base` (the largest table that refers to others when empty).
 
-    `guesses` takes joins that only names suggest as well: files declare no keys.
+    `guesses` takes joins that only names suggest as well: files declare no keys. `moment` says when the prediction is
+    made; what is known only later is then looked for.
     """
     with services.sources.open(connection) as source:
         tables = source.tables()
         table = _base(tables, base)
         query = with_time(propose(source, table.ref, control, guesses=guesses).query, table)
-    prepared = prepare_fields(PrepareFields(connection, query), services, control)
+    prepared = prepare_fields(PrepareFields(connection, query, moment=moment), services, control)
     fields = with_label(prepared.fields, label) if label else prepared.fields
+    if fields != prepared.fields:  # the checks are about the label, so they look again once it is known
+        asked = PrepareFields(connection, prepared.query, fields=fields, moment=moment)
+        prepared = prepare_fields(asked, services, control)
     if not any(field.role.is_label for field in fields):
         raise DataError(
             "No column looks like a label.",
@@ -51,7 +56,7 @@ def suggest_recipe(
             do="Name one with --label, for example --label clicks.",
         )
     method = SplitMethod.TIME if query.time else SplitMethod.RANDOM
-    recipe = Recipe(connection, prepared.query, fields, SplitSpec(method), models, title=table.ref.name)
+    recipe = Recipe(connection, prepared.query, fields, SplitSpec(method), models, title=table.ref.name, moment=moment)
     return Suggestion(recipe, prepared.findings)
 
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from core.commands import (
     ExplainRow,
+    Finding,
     MakeReport,
     MakeSample,
     ReportMade,
@@ -68,6 +70,8 @@ def recipe(options: Namespace, parts: Parts, terminal: Terminal) -> None:
             models=models,
             services=services,
             control=control,
+            guesses=options.guesses,
+            moment=options.moment,
         )
     toml = recipe_to_toml(suggested.recipe)
     if options.out:
@@ -75,8 +79,7 @@ def recipe(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         terminal.say(f"The recipe is in {options.out}. Next: crosslens train {options.out}")
     elif not terminal.as_json:
         print(toml, end="")  # noqa: T201  the recipe itself is the output
-    for finding in suggested.findings:
-        terminal.say(f"{finding.severity}: {finding.message}")
+    _say_findings(suggested.findings, terminal)
     terminal.result({"recipe": toml, "findings": to_plain(suggested.findings)})
 
 
@@ -87,6 +90,11 @@ def train(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     toml = "" if options.resume else recipe_to_toml(_with_variable(read_recipe(options.recipe), options))
     trained = _train(Train(options.project.absolute(), toml, resume=options.resume), options, parts, terminal)
     with_project(parts, options.project, lambda project: _print_runs(trained.runs, project, terminal))
+
+
+def _say_findings(findings: Sequence[Finding], terminal: Terminal) -> None:
+    for finding in findings:
+        terminal.say(f"{finding.severity}: {finding.message}")
 
 
 def _train(request: Train, options: Namespace, parts: Parts, terminal: Terminal) -> Trained:
@@ -131,6 +139,8 @@ def with_project(parts: Parts, folder: Path, use: object) -> None:
 def _print_runs(run_ids: tuple[str, ...], project: ProjectStore, terminal: Terminal) -> None:
     records = tuple(project.run(run_id) for run_id in run_ids)
     terminal.table(runs_table(records))
+    if records:
+        _say_findings(RunFolder(project.run_folder(records[0].id)).facts().findings, terminal)
     for record in records:
         evidence = RunFolder(project.run_folder(record.id)).evidence()
         if evidence:

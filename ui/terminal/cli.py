@@ -135,6 +135,15 @@ def _recipe(commands: Commands) -> None:
     command.add_argument("database", metavar="DATABASE", help=_DATABASE)
     command.add_argument("--base", default="", metavar="TABLE", help="the table whose rows are predicted")
     command.add_argument("--label", default="", metavar="NAME", help='the label, as "source.column" or a flag\'s name')
+    command.add_argument(
+        "--guesses", action="store_true", help="take joins that only names suggest (files have no keys)"
+    )
+    command.add_argument(
+        "--moment",
+        default="",
+        metavar="TEXT",
+        help='when the prediction is made, such as "before the call": what is known later is named',
+    )
     command.add_argument("--model", action="append", default=[], metavar="ID", help="a model; may be repeated")
     command.add_argument("--out", type=Path, default=None, metavar="FILE", help="where to write it (standard output)")
     _with_passwords(command)
