@@ -16,6 +16,7 @@ from core.commands import EstimateQuery, Finding, JoinsMeasured, MeasureJoins, P
 from core.recipe import Repair, RepairKind
 from core.recipe_toml import recipe_from_toml
 from crosslens.relational import (
+    ColumnRef,
     ExtractionEstimate,
     JoinFacts,
     JoinKind,
@@ -26,7 +27,7 @@ from crosslens.relational import (
 from crosslens.schema import FieldKind, FieldRole, TimePart
 from ui.desktop import checking
 from ui.desktop.draft import Draft
-from ui.desktop.join_choices import left_columns, moments, times
+from ui.desktop.join_choices import left_columns, moments, of_kind, times
 from ui.desktop.pages.prepare import PreparePage
 from ui.desktop.session import Session
 
@@ -201,6 +202,23 @@ def test_what_a_join_can_begin_from_and_be_limited_by() -> None:
     assert moments(draft, draft.joins[2]) == (TIME,)
     assert times(OVERVIEW, replace(ITEM, table=OVERVIEW.tables[2].ref)) == ("shown_at",)
     assert times(None, ITEM) == ()
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "time", "up_to"),
+    [
+        (JoinKind.COUNT, ("clicked_at",), "clicked_at", TIME),
+        (JoinKind.VALUES, ("clicked_at", "seen_at"), "clicked_at", TIME),
+        (JoinKind.COUNT, (), None, None),
+        (JoinKind.EXISTS, ("clicked_at",), "clicked_at", None),
+        (JoinKind.LOOKUP, ("clicked_at",), None, None),
+    ],
+)
+def test_what_is_counted_is_limited_to_the_moment_and_a_label_is_not(
+    kind: JoinKind, known: tuple[str, ...], time: str | None, up_to: ColumnRef | None
+) -> None:
+    join = of_kind(JoinProposal(CLICKED, "key", kinds=KINDS, up_to=TIME), kind, known)
+    assert (join.kind, join.time, join.up_to) == (kind, time, up_to)
 
 
 def test_findings_tell_their_examples_on_request(page: PreparePage, session: Session) -> None:

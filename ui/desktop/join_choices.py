@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from core.commands import SourceOverview
 from crosslens.relational import (
     ColumnInfo,
@@ -41,6 +43,20 @@ def moments(draft: Draft, proposal: JoinProposal) -> tuple[ColumnRef, ...]:
     at_most_one = {draft.query.base.name} | {own.name for own in draft.query.joins if own.kind is JoinKind.LOOKUP}
     others = [column for column in draft.time_columns if column.source in at_most_one - {join.name}]
     return tuple(dict.fromkeys([*first, *others]))
+
+
+def of_kind(proposal: JoinProposal, kind: JoinKind, known: tuple[str, ...]) -> JoinSpec:
+    """Return the join as another kind.
+
+    `known` are the columns that say when a row was known. What is counted or gathered is limited to the moment the
+    proposal suggests, so that nothing leaks from the future; a label (EXISTS) has to look beyond it.
+    """
+    join = proposal.join
+    if not kind.is_to_many:
+        return replace(join, kind=kind, up_to=None)
+    time = join.time or (known[0] if known else None)
+    up_to = None if kind is JoinKind.EXISTS or time is None else join.up_to or proposal.up_to
+    return replace(join, kind=kind, time=time, up_to=up_to)
 
 
 def left_columns(draft: Draft, overview: SourceOverview | None) -> tuple[ColumnRef, ...]:

@@ -13,7 +13,7 @@ from crosslens.relational import ColumnRef, JoinFacts, JoinKind, JoinProposal, J
 
 from ..draft import Draft
 from ..fonts import SPACE
-from ..join_choices import moments, times
+from ..join_choices import moments, of_kind, times
 from ..preparing import set_join, take_join
 from ..session import Session
 from ..widgets.buttons import Button, Weight
@@ -209,11 +209,8 @@ class _JoinLine(QWidget):
                 _choice(columns, by, name, name == join.time, self._time_chooser(name))
 
     def _kind_chooser(self, kind: JoinKind) -> Callable[[], None]:
-        join = self._proposal.join
-        known = times(self._session.overview, join)
-        time = join.time or (known[0] if known and kind.is_to_many else None)
-        up_to = join.up_to if kind.is_to_many else None
-        return lambda: self._set(replace(join, kind=kind, time=time, up_to=up_to))
+        join = of_kind(self._proposal, kind, times(self._session.overview, self._proposal.join))
+        return lambda: self._set(join)
 
     def _moment_chooser(self, moment: ColumnRef, known: tuple[str, ...]) -> Callable[[], None]:
         join = self._proposal.join
