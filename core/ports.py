@@ -86,7 +86,7 @@ class RowSource(Protocol):
         """Return one profile per column of the query, in its order, from at most some 100,000 rows."""
 
     def sample(self, query: QuerySpec, rows: int, *, should_stop: Callable[[], bool] = lambda: False) -> pa.Table:
-        """Return at most `rows` rows from all over the query, as a snapshot has them; column i is `query.columns[i]`."""
+        """Return at most `rows` rows from all over the query as a snapshot has them; column i is `query.columns[i]`."""
 
     def extract(
         self,

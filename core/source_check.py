@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-
-import pyarrow as pa
-import pyarrow.compute as pc
 
 from crosslens.errors import QueryError
 from crosslens.relational import ColumnInfo, ColumnRef, ColumnType, QuerySpec, TableInfo, TableRef
@@ -15,7 +11,6 @@ from crosslens.schema import Field, FieldKind, FieldRole
 from .ports import RowSource
 from .recipe import Recipe
 
-_LOOK_ROWS = 1_000
 _NOT_NUMBERS = frozenset({ColumnType.DATE, ColumnType.TIMESTAMP, ColumnType.BINARY, ColumnType.JSON, ColumnType.ARRAY})
 _NOT_CATEGORIES = frozenset({ColumnType.ARRAY, ColumnType.BINARY})
 _NOT_TIMES = frozenset({ColumnType.BOOLEAN, ColumnType.BINARY, ColumnType.JSON, ColumnType.ARRAY})
@@ -94,16 +89,12 @@ def _changed(recipe: Recipe, source: RowSource, query: QuerySpec) -> Iterator[st
     infos = dict(source.columns(query))
     wanted = set(query.columns)
     used = [field for field in recipe.fields if field.role is not FieldRole.IGNORE and field.column in wanted]
-    doubtful = []
     for field in used:
         info = infos.get(field.column)
         if info is None:
             yield f"“{field.column}” is not offered any longer"
         elif (problem := _unfit(field, info)) is not None:
             yield problem
-        elif field.kind is FieldKind.NUMERICAL and info.type is ColumnType.TEXT:
-            doubtful.append(field)
-    yield from _no_numbers(doubtful, source, query)
 
 
 def _unfit(field: Field, info: ColumnInfo) -> str | None:
@@ -111,26 +102,3 @@ def _unfit(field: Field, info: ColumnInfo) -> str | None:
     if info.type not in kinds:
         return None
     return f"the column “{field.column}” is now {info.database_type or info.type}, and the recipe reads {words}"
-
-
-def _no_numbers(fields: list[Field], source: RowSource, query: QuerySpec) -> Iterator[str]:
-    """A column of text may hold numbers: look at some."""
-    if not fields:
-        return
-    columns = tuple(field.column for field in fields)
-    table = source.sample(replace(query, columns=columns, sample=None), _LOOK_ROWS)
-    for field, column in zip(fields, table.columns, strict=True):
-        text = column.drop_null()
-        if len(text) and pa.types.is_string(text.type) and not _number(text[0].as_py()):
-            share = sum(_number(value) for value in text.to_pylist()) / len(text)
-            if share < 1 / 2:
-                shown = pc.utf8_slice_codeunits(text[0], 0, 30).as_py()
-                yield f"the column “{field.column}” now holds text such as “{shown}”, and the recipe reads numbers"
-
-
-def _number(text: str) -> bool:
-    try:
-        float(text.replace(",", "."))
-    except ValueError:
-        return False
-    return True

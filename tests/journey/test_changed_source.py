@@ -61,10 +61,6 @@ CHANGES = {
         "ALTER TABLE items DROP COLUMN price; ALTER TABLE items ADD COLUMN price BLOB",
         "“items.price” is now BLOB, and the recipe reads numbers",
     ),
-    "numbers became words": (
-        "ALTER TABLE items DROP COLUMN price; ALTER TABLE items ADD COLUMN price TEXT DEFAULT 'cheap'",
-        "“items.price” now holds text such as “cheap”, and the recipe reads numbers",
-    ),
 }
 
 
