@@ -53,6 +53,7 @@ def settings() -> dict[str, str | bool | int | float | list[str]]:
         "autoload_known_extensions": "false",
         "python_enable_replacements": "false",
         "memory_limit": _MEMORY_LIMIT,
+        "enable_external_file_cache": "false",
         "temp_directory": str(Path(spill_folder()) / "duckdb"),
     }
 

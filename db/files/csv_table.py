@@ -81,7 +81,9 @@ def describe_csv(states: tuple[FileState, ...], options: TextOptions, whole: boo
     table = _bare(states, options)
     size = sum(state.size for state in states)
     whole = whole or (size <= WHOLE_BYTES and not any(state.path.suffix.lower() == ".gz" for state in states))
-    with duckdb.connect(":memory:", config=settings()) as connection:
+    # With one thread a LIMIT ends the reading of a large file at once; with several they read on for a while.
+    threads: dict[str, Any] = {} if whole else {"threads": 1}
+    with duckdb.connect(":memory:", config={**settings(), **threads}) as connection:
         try:
             sample = _sample(connection, table)
             types, decimal = _first_types(sample, len(table.layout.names), options)
