@@ -23,10 +23,10 @@ import sqlalchemy as sa
 from pymysql.constants import FIELD_TYPE
 from sqlalchemy.dialects import mysql
 
-from crosslens.errors import CrosslensError, QueryError, SourceError, UserError
+from crosslens.errors import QueryError, SourceError, UserError
 from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, TableInfo
 
-from ..columns import Kind, WiderKinds
+from ..columns import Kind
 from ..own_select import MYSQL
 from .csv_rows import CsvRows
 from .mysql_errors import mysql_error
@@ -164,9 +164,12 @@ class MySqlSession(ServerSession):
         return {**state, **self._other_tables()}
 
     def _other_tables(self) -> Mapping[str, str | int]:
-        tables = sa.table("tables", *map(sa.column, ("engine", "update_time")), schema="information_schema")
-        newest = sa.select(sa.cast(sa.func.max(tables.c.update_time), sa.CHAR)).where(tables.c.engine != "InnoDB")
-        found = self._connection.execute(newest.where(tables.c.engine != "MEMORY")).scalar()
+        names = ("table_schema", "engine", "update_time")
+        tables = sa.table("tables", *map(sa.column, names), schema="information_schema")
+        newest = sa.select(sa.cast(sa.func.max(tables.c.update_time), sa.CHAR)).where(
+            tables.c.engine != "InnoDB", tables.c.table_schema.not_in(SYSTEM_SCHEMAS)
+        )
+        found = self._connection.execute(newest).scalar()
         return {"other_tables": str(found)}
 
     # ------------------------------------------------------------------------------------------------ reflecting
@@ -235,7 +238,9 @@ class MySqlSession(ServerSession):
                 while lines := cursor.lines(rows):
                     self._check()
                     yield parser.arrays(lines)
-            except (GeneratorExit, CrosslensError, WiderKinds):  # nobody wants the rest: do not read it to its end
+            except self.driver_errors:  # the result has ended with the error
+                raise
+            except BaseException:  # nobody wants the rest, whatever the reason: do not read it to its end
                 self._cancel()
                 cursor.abandon()
                 raise
@@ -264,25 +269,32 @@ class _Lines(pymysql.cursors.SSCursor):  # type: ignore[misc]
         read = connection._rfile.read
         found: list[bytes] = []
         while len(found) < rows:
-            data = _packet(read, connection)
+            try:
+                data = _packet(read, connection)
+            except pymysql.MySQLError:
+                self._end(result)
+                raise
             mark = data[0]
             if mark < _NULL:
                 found.append(data[1:] + b"\n")
             elif mark == _TWO_BYTES:
                 found.append(data[3:] + b"\n")
             elif mark == _END and len(data) < _END_LENGTH:
-                result.unbuffered_active = False
-                result.connection = None
+                self._end(result)
                 break
             elif mark == _ERROR:
-                result.unbuffered_active = False
-                result.connection = None
+                self._end(result)
                 pymysql.err.raise_mysql_exception(data)
             elif mark == _NULL:
                 raise _too_long()
             else:
                 found.append(data[4 if mark == _THREE_BYTES else 9 :] + b"\n")
         return found
+
+    def _end(self, result: Any) -> None:
+        """Tell PyMySQL that nothing of the result is left to read."""
+        result.unbuffered_active = False
+        result.connection = None
 
     def abandon(self) -> None:
         """Read what the server had on the way when the query was killed, so that the connection can be used again."""
