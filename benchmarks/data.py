@@ -53,9 +53,8 @@ def measure(
     if postgresql:
         copy_to_postgresql(kept / f"joined-{rows}.db", postgresql)
         try:
-            url = postgresql.replace("postgresql://", "postgresql+psycopg://", 1)
-            figures["prepare"].append(_side_by_side("PostgreSQL", url, SCHEMA, rows, repeats))
-            figures["cancel"].append(_cancel("PostgreSQL", url, SCHEMA))
+            figures["prepare"].append(_side_by_side("PostgreSQL", postgresql, SCHEMA, rows, repeats))
+            figures["cancel"].append(_cancel("PostgreSQL", postgresql, SCHEMA))
         finally:
             drop_from_postgresql(postgresql)
     return figures
@@ -129,15 +128,18 @@ def _run(part: str, url: str, schema: str | None) -> dict[str, float]:
     """Run one measurement and return its figures, and the most memory its processes had."""
     with tempfile.TemporaryDirectory() as folder:
         wanted = {"part": part, "url": url, "schema": schema, "folder": str(Path(folder) / "project")}
-        command = [sys.executable, "-m", f"{__package__}.data_parts", json.dumps(wanted)]
-        process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+        command = [sys.executable, "-m", f"{__package__}.data_parts"]
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(json.dumps(wanted) + "\n")
+        process.stdin.flush()
         most = 0
         while process.poll() is None:
             most = max(most, _resident(process.pid))
             time.sleep(_POLL_SECONDS)
-        output = process.stdout.read() if process.stdout else ""
+        output = process.stdout.read()
     if process.returncode:
-        raise SystemExit(f"{part} on {url} failed")
+        raise SystemExit(f"{part} failed: what it said stands above")
     return {**json.loads(output), "megabytes": most / 1e6}
 
 

@@ -1,4 +1,7 @@
-"""One measurement in a process of its own: `python -m benchmarks.data_parts`, arguments and figures as JSON."""
+"""One measurement in a process of its own, `python -m benchmarks.data_parts`: arguments on stdin, figures on stdout.
+
+Both are JSON; a URL holds a password, which has no place among the arguments of a process.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,7 @@ def pandas_factorize(*, url: str, schema: str | None, **_: Any) -> dict[str, flo
     import pandas
     import sqlalchemy
 
-    engine = sqlalchemy.create_engine(url)
+    engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://", 1))
     started = time.perf_counter()
     frame = pandas.read_sql(joined_sql(schema), engine)
     read = time.perf_counter()
@@ -89,7 +92,7 @@ def crosslens_cancel(*, url: str, schema: str | None, folder: str, **_: Any) -> 
         pressed.append(time.perf_counter())
         stop.set()
 
-    timer = threading.Timer(1.0, press)
+    timer = threading.Timer(0.3, press)
 
     def begin(rows: int, total: int, seconds: float) -> None:
         if not timer.is_alive() and not pressed:
@@ -123,7 +126,7 @@ class _WithoutPandas(MetaPathFinder):
 
 
 if __name__ == "__main__":
-    wanted = json.loads(sys.argv[1])
+    wanted = json.loads(sys.stdin.readline())
     part = wanted.pop("part")
     if part != pandas_factorize.__name__:
         # Crosslens does not depend on pandas; but pyarrow imports it for every list it is given, where it is installed.
