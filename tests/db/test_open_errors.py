@@ -107,10 +107,18 @@ def test_a_file_that_may_not_be_read(shop_path: Path, monkeypatch) -> None:
     assert _message(shop_path) == "shop.db may not be read."
 
 
-def test_a_dialect_that_is_not_there_yet() -> None:
-    connection = ConnectionSpec("oracle", "x", secret="hush")
-    with pytest.raises(SourceError, match="oracle") as caught, SqlSources().open(connection):
+@pytest.mark.parametrize(
+    ("dialect", "what", "do"),
+    [
+        ("nosuchdialect", "“nosuchdialect” is not known", "pip install"),
+        ("oracle+oracledb", "driver for oracle", "pip install oracledb"),
+    ],
+)
+def test_a_dialect_or_driver_that_is_not_installed(dialect: str, what: str, do: str) -> None:
+    connection = ConnectionSpec(dialect, "x", "db.invalid", secret="hush")
+    with pytest.raises(SourceError, match=what) as caught, SqlSources().open(connection):
         pass
+    assert do in caught.value.do
     assert "hush" not in str(caught.value)
 
 
