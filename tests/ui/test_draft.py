@@ -141,6 +141,27 @@ def test_a_new_column_does_not_take_the_label_away() -> None:
     assert role(again, "clicks") is FieldRole.IGNORE
 
 
+def test_columns_left_out_of_a_source_stay_out_when_another_source_comes() -> None:
+    """The items' price was never read; the brands are new."""
+    few = tuple(field for field in FIELDS if field.column.source == "impressions")
+    draft = replace(shop(), fields=FieldSchema(few[:2]), query=replace(shop().query, columns=()))
+    again = with_measured(draft, PREPARATION)
+    names = [field.name for field in again.fields]
+    assert names == ["id", "item_id", "items.price", "brands.name", "clicks"]
+    assert [column.column for column in again.query.columns] == ["id", "item_id", "price", "name", "*exists"]
+    assert len(again.profiles) == 5
+
+
+def test_a_join_of_another_kind_brings_its_new_column() -> None:
+    count = replace(CLICKS, column="*count")
+    counted = replace(
+        PREPARATION,
+        query=replace(PREPARATION.query, columns=(*PREPARATION.query.columns[:5], count)),
+        fields=FieldSchema((*FIELDS.fields[:5], replace(FIELDS.fields[5], column=count, name="clicks.count"))),
+    )
+    assert with_measured(shop(), counted).fields.fields[-1].column == count
+
+
 def test_names_that_meet_are_numbered() -> None:
     draft = rename(shop(), PRICE, "brands.name 2")
     draft = replace(draft, fields=FieldSchema(tuple(f for f in draft.fields if f.column != BRAND_NAME)))

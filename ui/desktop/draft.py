@@ -138,25 +138,36 @@ def with_measured(draft: Draft, measured: Preparation) -> Draft:
     """Return `draft` with what a look at the columns found.
 
     Fields the draft already has keep kind, role and name (a recipe or the user chose them); new ones come as
-    suggested. A suggested role that only one field can have yields to the field that has it.
+    suggested. A suggested role that only one field can have yields to the field that has it. Columns that a recipe left
+    out of a source it reads stay out.
     """
     known = {field.column: field for field in draft.fields}
+    left_out = _left_out(measured, known)
     whole = bool(known) and set(draft.query.columns) == set(known)
     taken = {field.role for field in draft.fields if field.role in ONLY_ONE}
-    fields = tuple(_merge(field, known.get(field.column), taken) for field in measured.fields)
-    query = _ordered(measured.query, fields, draft.query.time)
+    fields = tuple(
+        _merge(field, known.get(field.column), taken) for field in measured.fields if field.column not in left_out
+    )
+    columns = tuple(column for column in measured.query.columns if column not in left_out)
+    query = _ordered(replace(measured.query, columns=columns), fields, draft.query.time)
     complete = replace(
         draft,
         query=query,
         fields=FieldSchema(_unique_names(fields)),
         split=_default_split(query) if not draft.fields else _possible_split(draft.split, query, fields),
-        profiles=measured.profiles,
+        profiles=tuple(profile for profile in measured.profiles if profile.column not in left_out),
         rows=measured.rows,
         found=measured.findings,
         sql=measured.sql,
     )
     looked_at = replace(complete, query=measured.query, fields=complete.fields if whole else measured.fields)
     return replace(complete, checked=looked_at.to_check)
+
+
+def _left_out(measured: Preparation, known: Collection[ColumnRef]) -> set[ColumnRef]:
+    """Return the columns that are new although their source is not: a source none of whose columns is known is new."""
+    sources = {column.source for column in measured.query.columns if column in known}
+    return {column for column in measured.query.columns if column.source in sources and column not in known}
 
 
 def with_checked(draft: Draft, checked: Preparation) -> Draft:
