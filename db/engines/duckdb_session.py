@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import atexit
+import os
 import shutil
 import tempfile
 import threading
@@ -30,8 +31,10 @@ from .duckdb_guard import refuse_unless_reading
 from .duckdb_types import choices, fit, for_reading, kind_of, logical_type, shaped, wide_enough
 
 _SECONDS_PER_CHECK = 0.1
-_MEMORY_LIMIT = "1GB"
+_MEMORY_LIMIT = "512MB"
 """What DuckDB may use before it sorts and joins on disk."""
+_THREADS = 4
+"""More would not be quicker by much, and each takes buffers of its own."""
 _FETCH_ROWS = 1_024
 
 
@@ -53,6 +56,7 @@ def settings() -> dict[str, str | bool | int | float | list[str]]:
         "autoload_known_extensions": "false",
         "python_enable_replacements": "false",
         "memory_limit": _MEMORY_LIMIT,
+        "threads": min(_THREADS, os.cpu_count() or 1),
         "enable_external_file_cache": "false",
         "temp_directory": str(Path(spill_folder()) / "duckdb"),
     }
