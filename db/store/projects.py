@@ -45,6 +45,8 @@ def _open(folder: Path, engine: Engine, *, create: bool, lock: bool) -> SqlProje
         return _open_newer(folder, engine)
     held = _lock(folder, engine) if lock else None
     try:
+        if state is State.OLDER:
+            schema.back_up(engine)
         if state is not State.CURRENT:
             schema.bring_up_to_date(engine)
         return SqlProjectStore(folder, engine, lock=held)

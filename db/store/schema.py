@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
 
@@ -80,6 +81,20 @@ def bring_up_to_date(engine: Engine) -> None:
     with writing(engine) as connection:
         connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
         _upgrade(connection)
+
+
+def back_up(engine: Engine) -> Path:
+    """Copy an OLDER file to `project.before-<revision>.db` beside it, whole, before it is brought up to date."""
+    with engine.connect() as connection:
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        source = connection.connection.driver_connection
+        path = Path(str(engine.url.database)).with_suffix(f".before-{REVISIONS[REVISIONS.index(str(revision)) + 1]}.db")
+        temporary = path.with_suffix(".tmp")
+        with closing(sqlite3.connect(temporary)) as target:
+            assert isinstance(source, sqlite3.Connection)
+            source.backup(target)
+    temporary.replace(path)
+    return path
 
 
 def _use_write_ahead_log(engine: Engine) -> None:

@@ -1,10 +1,12 @@
 import math
 import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
@@ -314,6 +316,22 @@ def test_migrations_lead_to_the_tables_the_code_describes(store):
 
     with store._engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+
+
+def test_an_older_project_is_copied_before_it_is_brought_up_to_date(folder):
+    with SqlProjects().open(folder, create=True) as store:
+        store.save_setting("colour", "green")
+    with closing(sqlite3.connect(folder / "project.db")) as connection:
+        for name in ("credential", "password_variable"):
+            connection.execute(f"ALTER TABLE connections DROP COLUMN {name}")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+        connection.commit()
+    with SqlProjects().open(folder) as store:
+        assert store.setting("colour") == "green"
+        assert store.connections() == ()
+    with closing(sqlite3.connect(folder / "project.before-0002.db")) as connection:
+        assert connection.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+        assert connection.execute("SELECT count(*) FROM settings").fetchall() == [(1,)]
 
 
 def test_migrations_are_found_wherever_the_app_is_installed(tmp_path, monkeypatch):
