@@ -22,6 +22,7 @@ from crosslens.relational import ColumnRef, Snapshot
 from .columns import Column, column_at
 
 BLOCK_ROWS = 1 << 16
+_RELEASED_BLOCKS = 2
 
 Batches = Iterator[pa.RecordBatch]
 
@@ -70,8 +71,9 @@ class Rows:
         for table in _of_one_size(self.open(places), BLOCK_ROWS):
             yield Block(start, table, columns)
             start += table.num_rows
-            # what Arrow keeps for later would otherwise come to several blocks per thread
-            pa.default_memory_pool().release_unused()
+            # What Arrow keeps for later would otherwise come to several blocks per thread; to give it back takes time.
+            if start % (_RELEASED_BLOCKS * BLOCK_ROWS) == 0:
+                pa.default_memory_pool().release_unused()
 
     def stream(self, ref: ColumnRef) -> Callable[[], Iterator[Column]]:
         """Return a function that reads one column from the start, block by block."""

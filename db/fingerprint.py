@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +15,9 @@ _PLAIN = {pa.date32(): pa.int32(), pa.timestamp("us"): pa.int64()}
 """How days and moments are counted."""
 
 
-def _digest() -> hashlib.blake2b:
-    return hashlib.blake2b(digest_size=DIGEST_BYTES)
+def _digest() -> Any:
+    # Processors have instructions for SHA-256: about three times as fast as BLAKE2b where they do.
+    return hashlib.sha256(usedforsecurity=False)
 
 
 class ContentFingerprint:
@@ -35,7 +37,7 @@ class ContentFingerprint:
         for column in self._columns:
             for part in column.parts():
                 whole.update(part)
-        return whole.digest()
+        return bytes(whole.digest()[:DIGEST_BYTES])
 
     def hexdigest(self) -> str:
         """Return 32 hexadecimal digits."""
@@ -43,24 +45,38 @@ class ContentFingerprint:
 
 
 class _Column:
-    """Numbers, moments or text."""
+    """Numbers, moments or text. Presence is kept as the places of what is missing: most columns miss nothing."""
 
     def __init__(self, kind: pa.DataType) -> None:
         self._type = kind
-        self._presence = _digest()
+        self._rows = 0
+        self._missing = _digest()
         self._values = _digest()
+        self._lengths = _digest()
 
     def update(self, array: pa.Array) -> None:
+        if array.null_count:
+            places = pc.indices_nonzero(array.is_null()).to_numpy().astype(np.int64) + self._rows
+            self._missing.update(places.data)
+        self._rows += len(array)
         if pa.types.is_string(array.type):
-            self._presence.update(_numpy(pc.fill_null(pc.binary_length(array), -1), np.int32))
+            self._lengths.update(_numpy(_filled(pc.binary_length(array)), np.int32))
             self._values.update(_text_bytes(array))
             return
-        self._presence.update(_numpy(array.is_valid(), np.uint8))
         plain = array.cast(_PLAIN[array.type]) if array.type in _PLAIN else array
-        self._values.update(_numpy(pc.fill_null(plain, pa.scalar(0).cast(plain.type)), _dtype(plain.type)))
+        self._values.update(_numpy(_filled(plain), _dtype(plain.type)))
 
     def parts(self) -> tuple[bytes, ...]:
-        return str(self._type).encode(), self._presence.digest(), self._values.digest()
+        counts = self._rows.to_bytes(8, "little")
+        return (
+            str(self._type).encode(),
+            counts,
+            *(part.digest() for part in (self._missing, self._lengths, self._values)),
+        )
+
+
+def _filled(array: pa.Array) -> pa.Array:
+    return pc.fill_null(array, pa.scalar(0).cast(array.type)) if array.null_count else array
 
 
 class _ListColumn:

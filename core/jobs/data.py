@@ -10,6 +10,7 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -40,7 +41,7 @@ from ..splits import Split, split_rows
 _ENCODERS = "encoders.json"
 _FORMAT = 2
 """Part of the key of encoded arrays: a change of what they mean makes old ones invisible."""
-_CHECKED_ROWS = 50_000
+_CHECKED_ROWS = 30_000
 """Fewer than on the Prepare page, where somebody waits for the answer to this very question."""
 
 BoolArray = NDArray[np.bool_]
@@ -123,13 +124,14 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
     rows = snapshot_rows(snapshot)
     # what one step leaves unused in Arrow's hands would stay beside what the next one takes
     pa.default_memory_pool().release_unused()
-    findings = _checked(recipe, rows)
-    pa.default_memory_pool().release_unused()
-    kept, repairing = _kept(recipe, rows, control)
-    control.say(Phase.ENCODING, "Splitting rows")
-    split = _split(recipe, rows, kept)
-    work = _Work(recipe, snapshot, rows, kept, split, repairing)
-    encoders, encoded, folder = _encoded(work, project, services, control)
+    with ThreadPoolExecutor(1, "check") as beside:  # nothing waits for what a sample tells
+        checking = beside.submit(_checked, recipe, rows)
+        kept, repairing = _kept(recipe, rows, control)
+        control.say(Phase.ENCODING, "Splitting rows")
+        split = _split(recipe, rows, kept)
+        work = _Work(recipe, snapshot, rows, kept, split, repairing)
+        encoders, encoded, folder = _encoded(work, project, services, control)
+        findings = checking.result()
     users = recipe.fields.with_role(FieldRole.USER)
     return PreparedData(
         snapshot=snapshot,

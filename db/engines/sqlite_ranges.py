@@ -55,7 +55,7 @@ class RangeJob:
     rows: int
     checked: bool
     in_pieces: bool
-    """Whether a range costs no more than its rows; else there is one range, from the second batch to the end."""
+    """Whether a range costs no more than its rows; else there is one range of all rows."""
 
 
 class Guarded(Protocol):
@@ -90,8 +90,7 @@ class RangeReading:
 
     def batches(self) -> Generator[Arrays, None, None]:
         """Yield every row in order; WiderKinds as `Session.batches`."""
-        yield from self._next_by_hand()  # kinds that are too narrow show at once, before a process is started
-        if self._next <= _LAST and self._guarded.has_more(self._next, LARGE_ROWS):
+        if self._guarded.has_more(self._next, LARGE_ROWS):
             yield from self._with_reader()
         yield from self._rest_by_hand()
 

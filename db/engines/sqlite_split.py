@@ -25,6 +25,9 @@ _TEXT_TYPES = ("CHAR", "CLOB", "TEXT")
 _ALWAYS_TEXT = {"group_concat", "json_group_array"}
 _MOST_TUPLES = 4_096
 """Rows as Python objects take several times the memory of arrays."""
+_UNMEASURED = 15
+"""After a range without gaps so many are taken for granted, lest all row numbers be walked through twice."""
+_FEW_GAPS = 1.2
 _RANGE = "(rowid>? AND rowid<?)"
 _DEAR = ("MATERIALIZE", "CO-ROUTINE", "AUTOMATIC", "TEMP B-TREE")
 """What SQLite's plan calls work that is done once a statement, however few rows it gives."""
@@ -102,12 +105,26 @@ class _Ranges:
         following = numbers.limit(rows).subquery("following")
         self._following = session.rendered(sa.select(sa.func.min(following.c.n), sa.func.max(following.c.n)))
         self._far = session.rendered(numbers.limit(1).offset(rows))
+        self._last = session.rendered(sa.select(sa.func.max(key)).select_from(table))
+        self._highest: int | None = None
+        self._unmeasured = 0
 
     def next_range(self, first: int, rows: int) -> Rows | None:
-        """Return the range of the next `rows` row numbers from `first` on; None when there are none."""
+        """Return a range of at most `rows` row numbers from `first` on; None when there are none.
+
+        Where a measured range had hardly any gaps, the next ones are taken to be as long as `rows` without looking.
+        """
+        if self._highest is None:
+            self._highest = self._session.run(*self._last)[0][0]
+        if self._unmeasured and self._highest is not None and first + rows <= self._highest:
+            self._unmeasured -= 1
+            return first, first + rows - 1
         sql, parameters = self._following
         low, high = self._session.run(sql, {**parameters, "first": first, "rows": rows})[0]
-        return None if low is None else (low, high)
+        if low is None:
+            return None
+        self._unmeasured = _UNMEASURED if high - low < rows * _FEW_GAPS else 0
+        return low, high
 
     def has_more(self, first: int, rows: int) -> bool:
         """Whether there are more than `rows` row numbers from `first` on."""
