@@ -224,8 +224,8 @@ class QuerySpec:
 class JoinFacts:
     """What a join would do, measured: share of base rows with a partner, and the most partners one row has.
 
-    `rows_before` are the base rows looked at, `rows_after` what a plain join would make of them. `problem` is a sentence
-    where nothing could be measured (it took too long, say); the numbers are 0 then.
+    `rows_before` are the base rows looked at, `rows_after` what a plain join would make of them. `problem` is a
+    sentence where nothing could be measured (it took too long, say); the numbers are 0 then.
     """
 
     name: str

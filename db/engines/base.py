@@ -53,8 +53,9 @@ class Session(Protocol):
     def batches(
         self, statement: Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
     ) -> Generator[list[pa.Array], None, None]:
-        """Yield at most `rows` rows at a time, one array per column of exactly the types of `kinds`, by the fastest
-        path the driver has. WiderKinds when a value does not fit: the caller starts again with what it names.
+        """Yield at most `rows` rows at a time, by the fastest path the driver has: arrays of exactly the given kinds.
+
+        WiderKinds when a value does not fit: the caller starts again with what it names.
         """
 
     def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
