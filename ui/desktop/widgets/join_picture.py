@@ -107,7 +107,7 @@ class JoinPicture(QWidget):
             return {}
         depth = 1 + max(node.depth for node in self._nodes)
         rows = 1 + max(node.row for node in self._nodes)
-        gap = 3 * SPACE
+        gap = 2 * SPACE
         width = min((self.width() - 2 - gap * (depth - 1)) / depth, 150.0)
         height = float(self.fontMetrics().height() + 6)
         step = min(self.height() / rows, height + 12)
@@ -136,7 +136,7 @@ class JoinPicture(QWidget):
         painter.drawRoundedRect(box, 5, 5)
         painter.setPen(tones.text if node.taken else tones.faint)
         words = MARKS.get(node.kind, "{name}").format(name=node.name)
-        words = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, round(box.width()) - 12)
+        words = painter.fontMetrics().elidedText(words, Qt.TextElideMode.ElideMiddle, round(box.width()) - 8)
         painter.drawText(box, int(Qt.AlignmentFlag.AlignCenter), words)
 
     def _pen(self, node: Node) -> QPen:
