@@ -29,6 +29,10 @@ EXACT_ROWS = 100_000
 """Tables that DuckDB estimates to be smaller are counted."""
 _COUNTS_AT_ONCE = 100
 _ROW_ID = "rowid"
+_PART_ROWS = 262_144
+"""So many rows are sorted at a time."""
+_MOST_GAPS = 16
+"""Keys farther apart than that on average would make too many parts of nothing."""
 _MAIN = "main"
 
 _Constraint = tuple[str, TableRef | None, tuple[str, ...], tuple[str, ...]]
@@ -115,6 +119,26 @@ class DuckDbSession(DuckSession):
         """Return rowid for tables without a column of that name."""
         hidden = table.is_view or any(column.name.lower() == _ROW_ID for column in table.columns)
         return None if hidden else _ROW_ID
+
+    def _parts(self, statement: sa.Select[*tuple[Any, ...]]) -> Iterator[sa.Select[*tuple[Any, ...]]]:
+        """Yield ranges of a whole-numbered key: DuckDB holds all rows it is to sort, so it gets some at a time."""
+        key = statement.get_execution_options().get("row_key")
+        limits = self._key_limits(key) if statement._order_by_clauses and isinstance(key, sa.ColumnClause) else None
+        if limits is None:
+            yield statement
+            return
+        low, high, rows = limits
+        step = -(-(high - low + 1) * _PART_ROWS // rows)
+        for first in range(low, high + 1, step):
+            yield statement.where(key.between(sa.literal(first), sa.literal(min(first + step - 1, high))))
+
+    def _key_limits(self, key: sa.ColumnClause[Any]) -> tuple[int, int, int] | None:
+        """Return lowest and highest key and their number; None where there are few, or they are not whole numbers."""
+        low, high, rows, there = self.fetch(
+            sa.select(sa.func.min(key), sa.func.max(key), sa.func.count(), sa.func.count(key))
+        )[0]
+        whole = type(low) is int and type(high) is int and rows == there
+        return (low, high, rows) if whole and rows > _PART_ROWS and high - low < rows * _MOST_GAPS else None
 
     def _number_of(self, table: sa.TableClause) -> str | None:
         return _ROW_ID  # never asked for where a column hides it

@@ -160,13 +160,15 @@ class DuckSession:
             if wider != tuple(kinds):
                 raise WiderKinds(wider)
             columns = shaped(tuple(statement.selected_columns), declared, kinds)
-            sql, parameters = self._render(statement.with_only_columns(*columns, maintain_column_froms=True))
-            refuse_unless_reading(cursor, sql, self.name)
-            reader = cursor.sql(sql, params=parameters).to_arrow_reader(rows)
-            for batch in reader:
-                self._raise_if_told_to_stop()
-                for start in range(0, batch.num_rows, rows):
-                    yield _fitted(batch.slice(start, rows).columns, kinds)
+            whole = statement.with_only_columns(*columns, maintain_column_froms=True)
+            for part in self._parts(whole):
+                sql, parameters = self._render(part)
+                refuse_unless_reading(cursor, sql, self.name)
+                reader = cursor.sql(sql, params=parameters).to_arrow_reader(rows)
+                for batch in reader:
+                    self._raise_if_told_to_stop()
+                    for start in range(0, batch.num_rows, rows):
+                        yield _fitted(batch.slice(start, rows).columns, kinds)
 
     def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
         """Return the columns of the user's own SELECT; QueryError unless it is exactly one that only reads."""
@@ -199,6 +201,10 @@ class DuckSession:
 
     def _new_cursor(self) -> duckdb.DuckDBPyConnection:
         return self._connection.cursor()
+
+    def _parts(self, statement: sa.Select[*tuple[Any, ...]]) -> Iterator[sa.Select[*tuple[Any, ...]]]:
+        """Yield statements whose rows one after the other are those of the whole, in the same order."""
+        yield statement
 
     def _number_of(self, table: sa.TableClause) -> str | None:
         """Return the column that numbers the rows of a table as DuckDB gives them anyway, if there is one."""

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from crosslens.errors import QueryError, SourceError
 from crosslens.relational import ColumnRef, ColumnType, ConnectionSpec, ForeignKey, QuerySpec, TableInfo, TableRef
 from db.columns import Kind, WiderKinds
+from db.engines import duckdb as duckdb_engine
 from db.engines.duckdb import DuckDbSession
 from db.engines.duckdb_dialect import DuckDbDialect
 from db.engines.duckdb_errors import opening_error
@@ -304,3 +305,20 @@ def test_a_lookup_on_the_key_of_a_small_table_keeps_the_order_of_the_base(tmp_pa
         join = lookup("p", "p", (ref("b", "p"), "id"))
         snapshot = source.extract(query("b", ("b", "k"), ("p", "id"), joins=(join,)), tmp_path / "out")
     assert [row[0] for row in rows_of(snapshot)] == list(range(5000))
+
+
+@pytest.mark.parametrize("key", ["k BIGINT PRIMARY KEY", "k BIGINT"])
+def test_a_large_table_is_sorted_part_by_part_and_comes_in_the_order_of_its_key(
+    key: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(duckdb_engine, "_PART_ROWS", 700)
+    script = (
+        f"CREATE TABLE b({key}, p BIGINT); INSERT INTO b SELECT (range * 7919 % 5003) * 3, range % 3 FROM range(5003);"
+        "CREATE TABLE p(id BIGINT PRIMARY KEY, name VARCHAR); INSERT INTO p VALUES (1, 'one'), (2, 'two')"
+    )
+    with opened_duckdb(make_duckdb(tmp_path / "x.duckdb", script)) as source:
+        join = lookup("p", "p", (ref("b", "p"), "id"))
+        snapshot = source.extract(query("b", ("b", "k"), ("b", "p"), ("p", "name"), joins=(join,)), tmp_path / "out")
+    names = {0: None, 1: "one", 2: "two"}
+    given = [((row * 7919 % 5003) * 3, row % 3, names[row % 3]) for row in range(5003)]
+    assert rows_of(snapshot) == (sorted(given) if "PRIMARY" in key else given)
