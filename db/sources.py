@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -13,6 +14,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 
 from crosslens.errors import QueryError, SourceError
+from crosslens.plain import to_plain
 from crosslens.relational import (
     ColumnInfo,
     ColumnProfile,
@@ -62,10 +64,14 @@ _LEXICONS = {
 class SqlSources:
     """Opens databases read-only, and writes new ones."""
 
+    def __init__(self) -> None:
+        self._seen: dict[str, dict[TableRef, TableInfo]] = {}
+
     @contextmanager
     def open(self, connection: ConnectionSpec) -> Iterator[SqlSource]:
         """Open read-only and close afterwards; SourceError says what is wrong."""
-        source = SqlSource(open_session(connection))
+        place = json.dumps(to_plain(replace(connection, secret=None)), sort_keys=True)
+        source = SqlSource(open_session(connection), self._seen.setdefault(place, {}))
         try:
             yield source
         finally:
@@ -77,10 +83,15 @@ class SqlSources:
 
 
 class SqlSource:
-    """An open, read-only database. Tables are reflected once; a changed schema shows after opening again."""
+    """An open, read-only database. Tables are reflected once; a changed schema shows after opening again.
 
-    def __init__(self, session: Session) -> None:
+    `seen` are the tables as they were when this database was open before: enough to turn a page, where looking at
+    thousands of tables anew would take seconds.
+    """
+
+    def __init__(self, session: Session, seen: dict[TableRef, TableInfo] | None = None) -> None:
         self._session = session
+        self._seen = {} if seen is None else seen
         self._tables: dict[TableRef, TableInfo] | None = None
         self._selects: dict[str, tuple[ColumnInfo, ...]] = {}
 
@@ -163,11 +174,22 @@ class SqlSource:
         rows: int = 200,
     ) -> Page:
         """Return some rows of a table, or of the user's own SELECT, in key order, without counting."""
-        info = own_table(table, self._own_columns(select)) if select else self.table(table)
-        text = self._own_text(select) if select else ""
+        place = Place(after, before, near)
+        if select:
+            return self._page(own_table(table, self._own_columns(select)), place, rows, self._own_text(select))
+        known = self._seen.get(table) if self._tables is None else None
+        if known is not None and known.columns:
+            try:
+                return self._page(known, place, rows)
+            except QueryError:
+                if self.table(table) == known:
+                    raise
+        return self._page(self.table(table), place, rows)
+
+    def _page(self, info: TableInfo, place: Place, rows: int, select: str = "") -> Page:
         self._session.identity()
         with self._session.watch(seconds=PAGE_SECONDS):
-            return read_page(self._session, info, Place(after, before, near), rows=rows, select=text)
+            return read_page(self._session, info, place, rows=rows, select=select)
 
     def profile(self, query: QuerySpec, *, should_stop: Callable[[], bool] = never) -> tuple[ColumnProfile, ...]:
         """Return one profile per column of the query, from at most 100,000 rows spread over the table."""
@@ -264,6 +286,8 @@ class SqlSource:
         if self._tables is None:
             self._session.identity()
             self._tables = {table.ref: table for table in self._session.tables()}
+            self._seen.clear()
+            self._seen.update(self._tables)
         return self._tables
 
     def _plan(self, query: QuerySpec) -> Plan:

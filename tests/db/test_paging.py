@@ -1,6 +1,8 @@
 """The browser's pages: in key order, without gaps or repeats, shown so that nothing overflows."""
 
 import json
+import sqlite3
+from contextlib import closing
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -11,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from crosslens.errors import QueryError
-from crosslens.relational import TableRef
+from crosslens.relational import ConnectionSpec, TableRef
 from db.anchors import between, from_anchor, to_anchor
+from db.engines.sqlite import SqliteSession
 from db.paging import display_value
+from db.sources import SqlSources
 
 from .helpers import make_database, opened
 
@@ -225,3 +229,17 @@ def test_the_middle_of_two_texts_lies_between_them(share: float, ends: list[str]
 )
 def test_the_middle_of_two_keys(low: object, high: object, middle: object) -> None:
     assert between(low, high, 0.5) == middle
+
+
+def test_turning_a_page_looks_at_no_other_table_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = make_database(tmp_path / "t.db", "CREATE TABLE t(a INTEGER PRIMARY KEY, b); INSERT INTO t VALUES (1, 2)")
+    sources, connection = SqlSources(), ConnectionSpec("sqlite", str(path))
+    with sources.open(connection) as source:
+        source.tables()
+    with monkeypatch.context() as patch, sources.open(connection) as source:
+        patch.setattr(SqliteSession, "tables", lambda _: pytest.fail("looked at every table"))
+        assert source.page(TableRef("t")).rows == ((1, 2),)
+    with closing(sqlite3.connect(path)) as writer:
+        writer.execute("ALTER TABLE t DROP COLUMN b")
+    with sources.open(connection) as source:
+        assert source.page(TableRef("t")).rows == ((1,),)
