@@ -123,8 +123,10 @@ class DuckDbSession(DuckSession):
     def _parts(self, statement: sa.Select[*tuple[Any, ...]]) -> Iterator[sa.Select[*tuple[Any, ...]]]:
         """Yield ranges of a whole-numbered key: DuckDB holds all rows it is to sort, so it gets some at a time."""
         key = statement.get_execution_options().get("row_key")
-        limits = self._key_limits(key) if statement._order_by_clauses and isinstance(key, sa.ColumnClause) else None
-        if limits is None:
+        limits = None
+        if isinstance(key, sa.ColumnClause) and statement._order_by_clauses:
+            limits = self._key_limits(key)
+        if key is None or limits is None:
             yield statement
             return
         low, high, rows = limits
