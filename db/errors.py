@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import shutil
 import sqlite3
 from collections.abc import Iterable
@@ -95,6 +96,26 @@ def missing_source(path: Path) -> SourceError:
         do="Choose the file again.",
         path=str(path),
     )
+
+
+def check_readable(path: Path) -> None:
+    """Raise SourceError if this user may not read a file."""
+    if not os.access(path, os.R_OK):
+        raise SourceError(
+            f"{path.name} may not be read.",
+            why="Your user account has no permission to read this file.",
+            do="Ask its owner for permission, or copy it to a place of your own.",
+            path=str(path),
+        )
+
+
+def check_database_file(path: Path, *, kind: str, do: str) -> None:
+    """Raise SourceError unless there is a file that may be read; for a folder `do` says where the `kind` may be."""
+    if path.is_dir():
+        raise SourceError(f"{path} is a folder.", why=f"{kind} database is a single file.", do=do, path=str(path))
+    if not path.exists():
+        raise missing_source(path)
+    check_readable(path)
 
 
 def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> StorageError:

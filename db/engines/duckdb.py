@@ -6,7 +6,6 @@ No program can write to a DuckDB file while another reads it, so what is read is
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -20,7 +19,7 @@ from sqlalchemy.sql import quoted_name
 from crosslens.errors import QueryError, SourceError
 from crosslens.relational import ColumnInfo, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
-from ..errors import missing_source
+from ..errors import check_database_file, missing_source
 from .duckdb_dialect import DuckDbDialect
 from .duckdb_errors import opening_error
 from .duckdb_session import DuckSession, column_info, settings
@@ -44,7 +43,11 @@ class DuckDbSession(DuckSession):
 
     def __init__(self, connection: ConnectionSpec) -> None:
         path = Path(connection.database)
-        _check_file(path)
+        check_database_file(
+            path,
+            kind="A DuckDB",
+            do="Choose the file inside it, often named .duckdb or .db; or open the folder as files.",
+        )
         opened = _open(path)
         try:
             catalog = opened.execute("SELECT current_database()").fetchall()[0][0]
@@ -244,25 +247,6 @@ def _open(path: Path) -> duckdb.DuckDBPyConnection:
         return duckdb.connect(str(path), read_only=True, config={**settings(), **guards})
     except duckdb.Error as error:
         raise opening_error(error, path) from error
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise SourceError(
-            f"{path} is a folder.",
-            why="A DuckDB database is a single file.",
-            do="Choose the file inside it, often named .duckdb or .db; or open the folder as files.",
-            path=str(path),
-        )
-    if not path.exists():
-        raise missing_source(path)
-    if not os.access(path, os.R_OK):
-        raise SourceError(
-            f"{path.name} may not be read.",
-            why="Your user account has no permission to read this file.",
-            do="Ask its owner for permission, or copy it to a place of your own.",
-            path=str(path),
-        )
 
 
 def _same_file(path: Path) -> tuple[int, int]:

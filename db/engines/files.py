@@ -7,7 +7,6 @@ open; that no statement does is seen to by the guard, which every statement pass
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -27,7 +26,7 @@ from crosslens.errors import QueryError, SourceError, UserError
 from crosslens.relational import ColumnInfo, ConnectionSpec, TableInfo, TableRef
 
 from ..columns import Kind, WiderKinds
-from ..errors import missing_source
+from ..errors import check_readable, missing_source
 from ..files.arrow import in_file_format
 from ..files.csv_table import CsvTable, bad_lines, csv_select, describe_csv, unreadable
 from ..files.csv_types import DOES_NOT_FIT
@@ -303,13 +302,7 @@ def _state(path: Path) -> FileState:
         state = FileState.of(path)
     except OSError as error:
         raise missing_source(path) from error
-    if not os.access(path, os.R_OK):
-        raise SourceError(
-            f"{path.name} may not be read.",
-            why="Your user account has no permission to read this file.",
-            do="Ask its owner for permission, or copy it to a place of your own.",
-            path=str(path),
-        )
+    check_readable(path)
     return state
 
 

@@ -25,7 +25,7 @@ from crosslens.errors import CrosslensError, QueryError, SourceError, Stopped
 from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
 from ..columns import Kind, first_kind, tuple_batches
-from ..errors import missing_source, source_error
+from ..errors import check_database_file, missing_source, source_error
 from ..own_select import own_select, single_select
 from ..types import sqlite_type
 from .base import never
@@ -146,7 +146,9 @@ class SqliteSession:
         self._path = Path(connection.database)
         self._watch: _Watch | None = None
         self._dialect = sqlite_dialect.dialect(paramstyle="named")  # positional styles rewrite "%(x)s" inside names
-        _check_file(self._path)
+        check_database_file(
+            self._path, kind="An SQLite", do="Choose the file inside it, often named .db, .sqlite or .sqlite3."
+        )
         self._beside: tuple[sqlite3.Connection, int] | None = None
         self._immutable = False
         # Opened before SQLite does and closed after it: POSIX drops all locks of a process on a file that it closes.
@@ -490,25 +492,6 @@ def _with_target(key: ForeignKey, known: Mapping[str, TableInfo]) -> ForeignKey:
     names = {column.name.lower(): column.name for column in target.columns}
     columns = key.target_columns or target.primary_key
     return replace(key, target=target.ref, target_columns=tuple(names.get(name.lower(), name) for name in columns))
-
-
-def _check_file(path: Path) -> None:
-    if path.is_dir():
-        raise SourceError(
-            f"{path} is a folder.",
-            why="An SQLite database is a single file.",
-            do="Choose the file inside it, often named .db, .sqlite or .sqlite3.",
-            path=str(path),
-        )
-    if not path.exists():
-        raise missing_source(path)
-    if not os.access(path, os.R_OK):
-        raise SourceError(
-            f"{path.name} may not be read.",
-            why="Your user account has no permission to read this file.",
-            do="Ask its owner for permission, or copy it to a place of your own.",
-            path=str(path),
-        )
 
 
 def _opened(path: Path) -> int:

@@ -12,7 +12,7 @@ from pathlib import Path
 from crosslens.errors import SourceError
 from crosslens.relational import TableRef
 
-from ..errors import missing_source
+from ..errors import check_readable, missing_source
 
 MAX_FILES = 5_000
 _PART = "part-"
@@ -57,7 +57,7 @@ def list_tables(path: Path) -> tuple[FileTable, ...]:
     if not path.exists():
         raise missing_source(path)
     if path.is_file():
-        _check_readable(path)
+        check_readable(path)
         return (FileTable(TableRef(_stem(path)), (path,), _format(path) or _by_content(path)),)
     found = tuple(_unique(_tables_below(path)))
     if not found:
@@ -146,13 +146,3 @@ def _by_content(path: Path) -> Format:
     with path.open("rb") as file:
         start = file.read(8)
     return next((format_ for magic, format_ in _MAGIC if start.startswith(magic)), Format.CSV)
-
-
-def _check_readable(path: Path) -> None:
-    if not os.access(path, os.R_OK):
-        raise SourceError(
-            f"{path.name} may not be read.",
-            why="Your user account has no permission to read this file.",
-            do="Ask its owner for permission, or copy it to a place of your own.",
-            path=str(path),
-        )
