@@ -5,7 +5,8 @@ An unquoted empty entry is NULL, a quoted one an empty text. Lists come as JSON 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -98,6 +99,19 @@ class CsvRows:
         except pa.ArrowInvalid:
             return None
         return alone._finished(column.column(0), 0)
+
+
+def parsed_ahead(parser: CsvRows, chunks: Iterable[Sequence[bytes]]) -> Generator[list[pa.Array], None, None]:
+    """Yield the arrays of each chunk of lines; one chunk is parsed while the next one is read."""
+    with ThreadPoolExecutor(1, "csv") as beside:
+        waiting: Future[list[pa.Array]] | None = None
+        for lines in chunks:
+            following = beside.submit(parser.arrays, lines)
+            if waiting is not None:
+                yield waiting.result()
+            waiting = following
+        if waiting is not None:
+            yield waiting.result()
 
 
 def _csv_type(kind: Kind) -> pa.DataType:

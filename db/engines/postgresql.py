@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Generator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import replace
 from typing import Any, cast
 
@@ -27,7 +28,7 @@ from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, TableIn
 
 from ..columns import Kind
 from ..own_select import POSTGRESQL
-from .csv_rows import CsvRows
+from .csv_rows import CsvRows, parsed_ahead
 from .postgresql_errors import postgresql_error
 from .postgresql_values import register_loaders
 from .reflection import reflect_schema
@@ -269,16 +270,20 @@ class PostgreSqlSession(ServerSession):
                 ),
                 maintain_column_froms=True,
             )
-            lines: list[bytes] = []
-            with self._raw.cursor() as cursor, cursor.copy(self._copy(shaped)) as copy:
-                for line in copy:
-                    lines.append(bytes(line))
-                    if len(lines) == rows:
-                        self._check()
-                        yield parser.arrays(lines)
-                        lines = []
-            if lines:
-                yield parser.arrays(lines)
+            with closing(self._chunks(shaped, rows)) as chunks:
+                yield from parsed_ahead(parser, chunks)
+
+    def _chunks(self, statement: sa.Select[*tuple[Any, ...]], rows: int) -> Generator[list[bytes], None, None]:
+        lines: list[bytes] = []
+        with self._raw.cursor() as cursor, cursor.copy(self._copy(statement)) as copy:
+            for line in copy:
+                lines.append(bytes(line))
+                if len(lines) == rows:
+                    self._check()
+                    yield lines
+                    lines = []
+        if lines:
+            yield lines
 
     def _types_of(self, statement: sa.Select[*tuple[Any, ...]]) -> list[int]:
         result = self._connection.execute(statement.limit(0))
