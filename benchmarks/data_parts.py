@@ -94,7 +94,7 @@ def crosslens_cancel(*, url: str, schema: str | None, folder: str, **_: Any) -> 
 
     timer = threading.Timer(0.3, press)
 
-    def begin(rows: int, total: int, seconds: float) -> None:
+    def begin(rows: int, total: int, seconds: float, size: int) -> None:
         if not timer.is_alive() and not pressed:
             timer.start()
 

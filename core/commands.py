@@ -138,11 +138,12 @@ class JoinsMeasured:
 
 @dataclass(frozen=True, slots=True)
 class EstimateQuery:
-    """Estimate what reading and training on a query would take. Result: ExtractionEstimate."""
+    """Estimate what reading a query into a project and training on it would take. Result: ExtractionEstimate."""
 
     command: ClassVar[str] = "estimate-query"
     connection: ConnectionSpec
     query: QuerySpec
+    project: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

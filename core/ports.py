@@ -58,8 +58,11 @@ class RowSource(Protocol):
     def count(self, query: QuerySpec, *, should_stop: Callable[[], bool] = lambda: False) -> int:
         """Return how many rows the query has."""
 
-    def estimate(self, query: QuerySpec) -> ExtractionEstimate:
-        """Return what extracting and training on the query would take, quickly: from statistics and a sample."""
+    def estimate(self, query: QuerySpec, folder: Path | None = None) -> ExtractionEstimate:
+        """Return what extracting and training on the query would take, quickly: from statistics and a sample.
+
+        `folder` is where the rows would go.
+        """
 
     def join_facts(self, query: QuerySpec, join: JoinSpec) -> JoinFacts:
         """Measure what `join` would do to `query` (whose joins come before it); `problem` says if it took too long."""
@@ -93,10 +96,13 @@ class RowSource(Protocol):
         query: QuerySpec,
         folder: Path,
         *,
-        progress: Callable[[int, int, float], None] = lambda rows, total, seconds: None,
+        progress: Callable[[int, int, float, int], None] = lambda rows, total, seconds, size: None,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> Snapshot:
-        """Stream the rows into `folder` (reused when query and source are unchanged); Stopped leaves nothing behind."""
+        """Stream the rows into `folder` (reused when query and source are unchanged); Stopped leaves nothing behind.
+
+        `progress` is told rows so far, rows in all, seconds, and bytes so far.
+        """
 
     def close(self) -> None:
         """Let the database go."""

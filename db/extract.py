@@ -29,7 +29,8 @@ BATCH_ROWS = 16_384
 FORMAT = 2
 """Part of every snapshot's key: a change of how values are kept makes old snapshots invisible."""
 
-Progress = Callable[[int, int, float], None]
+Progress = Callable[[int, int, float, int], None]
+"""Told after each batch: rows so far, rows in all, seconds, and bytes so far."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +136,7 @@ class _Writing:
         self._should_stop = should_stop
         self._started = time.monotonic()
         self._rows = 0
+        self._bytes = 0
 
     def run(self, session: Session) -> str:
         """Write the file and return the fingerprint; WiderKinds asks for another pass."""
@@ -155,15 +157,16 @@ class _Writing:
                 if self._should_stop():
                     raise Stopped("Stopped while reading rows.")
                 yield arrays
-                self._count(len(arrays[0]))
+                self._count(arrays)
         if self._rows != self._extraction.rows:
             raise _wrong_count(self._rows, self._extraction.rows)
 
-    def _count(self, rows: int) -> None:
-        self._rows += rows
+    def _count(self, arrays: Sequence[pa.Array]) -> None:
+        self._rows += len(arrays[0])
+        self._bytes += sum(array.nbytes for array in arrays)
         if self._rows > self._extraction.rows:
             raise _wrong_count(self._rows, self._extraction.rows)
-        self._progress(self._rows, self._extraction.rows, time.monotonic() - self._started)
+        self._progress(self._rows, self._extraction.rows, time.monotonic() - self._started, self._bytes)
 
 
 def _schema(columns: Sequence[tuple[ColumnRef, ColumnInfo]], kinds: Sequence[Kind]) -> pa.Schema:

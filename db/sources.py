@@ -254,7 +254,7 @@ class SqlSource:
         query: QuerySpec,
         folder: Path,
         *,
-        progress: Progress = lambda rows, total, seconds: None,
+        progress: Progress = lambda rows, total, seconds, size: None,
         should_stop: Callable[[], bool] = never,
     ) -> Snapshot:
         """Stream the rows into `folder`, or return the snapshot already there for this query and source state."""
@@ -262,7 +262,7 @@ class SqlSource:
         key = snapshot_key(query, self._session.identity())
         kept = stored_snapshot(folder, key)
         if kept is not None:
-            progress(kept.rows, kept.rows, 0.0)
+            progress(kept.rows, kept.rows, 0.0, kept.path.stat().st_size)
             return kept
         with self._session.watch(should_stop=should_stop), self._session.snapshot():
             self._refuse_multiplying(plan)

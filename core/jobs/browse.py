@@ -84,7 +84,7 @@ def estimate_query(request: EstimateQuery, services: Services, control: JobContr
     """Estimate what reading and training on a query would take."""
     with services.sources.open(request.connection) as source:
         control.say(Phase.READING, "Estimating rows, disk and memory")
-        return source.estimate(_complete(source, request.query))
+        return source.estimate(_complete(source, request.query), request.project)
 
 
 def measure_joins(request: MeasureJoins, services: Services, control: JobControl) -> JoinsMeasured:

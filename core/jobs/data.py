@@ -29,6 +29,7 @@ from ..commands import Finding, Phase, Progress
 from ..encoding import Encoders, encode, fit_encoders, open_encoded
 from ..files import write_text
 from ..findings import check
+from ..formats import format_bytes
 from ..hashing import hash64
 from ..ports import ProjectStore, RowSource
 from ..recipe import Recipe, SplitMethod
@@ -261,7 +262,9 @@ def extract(recipe: Recipe, project: ProjectStore, services: Services, control: 
         query = extraction_query(recipe, source)
         check_source(recipe, source, query)
         control.check()
-        return source.extract(query, project.data_folder, progress=_reading(control), should_stop=control.should_stop)
+        return source.extract(
+            query, project.data_folder, progress=reading_progress(control), should_stop=control.should_stop
+        )
 
 
 def extraction_query(recipe: Recipe, source: RowSource) -> QuerySpec:
@@ -362,12 +365,14 @@ def _encoding_key(recipe: Recipe, fields: FieldSchema, snapshot: Snapshot) -> st
     return hashlib.blake2b(text.encode(), digest_size=10).hexdigest()
 
 
-def _reading(control: JobControl) -> Callable[[int, int, float], None]:
-    def report(rows: int, total: int, seconds: float) -> None:
+def reading_progress(control: JobControl) -> Callable[[int, int, float, int], None]:
+    """Return what tells of an extraction: rows, bytes, rows per second and the time left."""
+
+    def report(rows: int, total: int, seconds: float, size: int) -> None:
         speed = rows / seconds if seconds > 0 else None
         left = (total - rows) / speed if speed and total >= rows else None
         fraction = rows / total if total else None
-        message = f"Reading rows: {rows:,} of {total:,}"
+        message = f"Reading rows: {rows:,} of {total:,} ({format_bytes(size)})"
         control.progress(Progress(Phase.READING, fraction, message, rows, speed, left))
 
     return report

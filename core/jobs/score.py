@@ -25,7 +25,7 @@ from ..recipe_toml import recipe_from_toml
 from ..services import JobControl, Services
 from ..snapshots import snapshot_rows
 from ..source_check import base_key, check_source
-from .data import read_snapshot
+from .data import read_snapshot, reading_progress
 from .runs import OpenRun, opened_run
 
 WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
@@ -63,9 +63,7 @@ def _extract(recipe: Recipe, request: Score, folder: Path, services: Services, c
         return source.extract(
             query,
             folder,
-            progress=lambda rows, total, _: control.say(
-                Phase.READING, f"Reading rows: {rows:,} of {total:,}", rows / total if total else None
-            ),
+            progress=reading_progress(control),
             should_stop=control.should_stop,
         )
 

@@ -194,7 +194,7 @@ def test_progress_counts_up_to_the_total(tmp_path: Path, monkeypatch) -> None:
     seen: list[tuple[int, int]] = []
     with opened(_numbers(tmp_path / "x.db", 25)) as source:
         wanted = query("t", ("t", "x"))
-        source.extract(wanted, tmp_path / "out", progress=lambda rows, total, seconds: seen.append((rows, total)))
+        source.extract(wanted, tmp_path / "out", progress=lambda rows, total, seconds, size: seen.append((rows, total)))
     assert seen == [(10, 25), (20, 25), (25, 25)]
 
 
@@ -255,7 +255,7 @@ def test_stop_between_batches_leaves_nothing_behind(tmp_path: Path, monkeypatch)
             source.extract(
                 query("t", ("t", "x")),
                 tmp_path / "out",
-                progress=lambda rows, total, seconds: seen.append(rows),
+                progress=lambda rows, total, seconds, size: seen.append(rows),
                 should_stop=lambda: len(seen) >= 3,
             )
         assert seen == [10, 20, 30]
@@ -318,7 +318,7 @@ def test_a_source_that_vanishes_while_it_is_read_gives_no_snapshot(tmp_path: Pat
     monkeypatch.setattr(extract_module, "BATCH_ROWS", 10)
     path = _numbers(tmp_path / "x.db", 100)
 
-    def vanish(rows: int, total: int, seconds: float) -> None:
+    def vanish(rows: int, total: int, seconds: float, size: int) -> None:
         path.unlink(missing_ok=True)
 
     with opened(path) as source, pytest.raises(SourceError, match="There is no file"):
@@ -331,7 +331,7 @@ def test_another_programs_commits_do_not_reach_a_snapshot_that_has_begun(tmp_pat
     path = make_database(tmp_path / "x.db", "PRAGMA journal_mode=WAL")
     _numbers(path, 100)
 
-    def delete_all(rows: int, total: int, seconds: float) -> None:
+    def delete_all(rows: int, total: int, seconds: float, size: int) -> None:
         make_database(path, "DELETE FROM t")
 
     with opened(path) as source:
@@ -348,7 +348,7 @@ def test_memory_stays_flat_whatever_the_rows(large: int, tmp_path: Path, monkeyp
         before = pa.total_allocated_bytes()
         tracemalloc.start()
 
-        def look(rows: int, total: int, seconds: float) -> None:
+        def look(rows: int, total: int, seconds: float, size: int) -> None:
             held.append(pa.total_allocated_bytes() - before + tracemalloc.get_traced_memory()[0])
 
         source.extract(query("t", ("t", "id"), ("t", "x")), tmp_path / "out", progress=look)

@@ -223,7 +223,7 @@ def test_a_file_that_changes_after_opening_is_refused(folder: Path, tmp_path: Pa
 def test_a_file_cut_while_it_is_read_leaves_no_snapshot(tmp_path: Path) -> None:
     path = write(tmp_path / "t.csv", "x,y\n" + "1,abcdefgh\n" * 400_000)
 
-    def cut(rows: int, total: int, seconds: float) -> None:
+    def cut(rows: int, total: int, seconds: float, size: int) -> None:
         if path.stat().st_size > 100_000:
             os.truncate(path, 99_999)
 

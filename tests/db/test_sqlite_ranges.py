@@ -225,7 +225,7 @@ def test_rows_committed_while_the_reader_reads_are_not_mixed_in(path, answers, t
     make_database(path, "PRAGMA journal_mode=WAL")
     before, _ = _by_hand(path, ALL, tmp_path / "b")
 
-    def write(rows: int, total: int, seconds: float) -> None:
+    def write(rows: int, total: int, seconds: float, size: int) -> None:
         if answers and len(answers) < 5:
             make_database(path, "UPDATE shown SET device = 'newer'")
 

@@ -64,7 +64,9 @@ class Checks(QObject):
             )
         if draft.query != self._estimated:
             self._estimated = draft.query
-            self._session.inquire("estimate", EstimateQuery(connection, draft.query), self._show, self._no_estimate)
+            project = self._session.project
+            question = EstimateQuery(connection, draft.query, None if project is None else project.folder)
+            self._session.inquire("estimate", question, self._show, self._no_estimate)
 
     def _take(self, wanted: tuple[object, ...], answer: Preparation) -> None:
         draft = self._session.draft
