@@ -118,11 +118,6 @@ def tuple_batches(
         yield arrays
 
 
-def empty_columns(kinds: Iterable[Kind]) -> list[pa.Array]:
-    """Return arrays without rows."""
-    return [pa.array([], kind.arrow) for kind in kinds]
-
-
 def _fit(values: tuple[Any, ...], kind: Kind) -> tuple[pa.Array, Kind]:
     for wider in _WIDER[kind]:
         try:

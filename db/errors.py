@@ -98,6 +98,16 @@ def missing_source(path: Path) -> SourceError:
     )
 
 
+def replaced_source(path: Path) -> SourceError:
+    """Return the error for a file that is no longer the one that was opened."""
+    return SourceError(
+        f"{path.name} has been replaced by another file.",
+        why="A program wrote it anew after it was opened here.",
+        do="Open it again.",
+        path=str(path),
+    )
+
+
 def check_readable(path: Path) -> None:
     """Raise SourceError if this user may not read a file."""
     if not os.access(path, os.R_OK):

@@ -19,7 +19,7 @@ from sqlalchemy.sql import quoted_name
 from crosslens.errors import QueryError, SourceError
 from crosslens.relational import ColumnInfo, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
-from ..errors import check_database_file, missing_source
+from ..errors import check_database_file, missing_source, replaced_source
 from .duckdb_dialect import DuckDbDialect
 from .duckdb_errors import opening_error
 from .duckdb_session import DuckSession, column_info, settings
@@ -71,12 +71,7 @@ class DuckDbSession(DuckSession):
     def identity(self) -> Mapping[str, str | int]:
         """Return path, sizes and times of the file and its write-ahead log."""
         if _same_file(self._path) != self._file:
-            raise SourceError(
-                f"{self.name} has been replaced by another file.",
-                why="A program wrote it anew after it was opened here.",
-                do="Open it again.",
-                path=str(self._path),
-            )
+            raise replaced_source(self._path)
         state = self._path.stat()
         facts: dict[str, str | int] = {
             "path": str(self._path.resolve()),

@@ -25,7 +25,7 @@ from crosslens.errors import CrosslensError, QueryError, SourceError, Stopped
 from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, ForeignKey, TableInfo, TableRef
 
 from ..columns import Kind, first_kind, tuple_batches
-from ..errors import check_database_file, missing_source, source_error
+from ..errors import check_database_file, missing_source, replaced_source, source_error
 from ..own_select import own_select, single_select
 from ..types import sqlite_type
 from .base import never
@@ -283,12 +283,7 @@ class SqliteSession:
     def identity(self) -> Mapping[str, str | int]:
         """Return path, sizes, times and versions of the file and its write-ahead log."""
         if self._same_file() != self._file:
-            raise SourceError(
-                f"{self.name} has been replaced by another file.",
-                why="A program wrote it anew after it was opened here.",
-                do="Open it again.",
-                path=str(self._path),
-            )
+            raise replaced_source(self._path)
         state = self._path.stat()
         facts: dict[str, str | int] = {
             "path": str(self._path.resolve()),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QRectF, QSize, Qt
+from PySide6.QtCore import QByteArray, QEvent, QObject, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QAbstractButton
@@ -32,13 +32,6 @@ def pixmap(name: str, size: int, ratio: float, colour: QColor | None = None) -> 
     drawn = _paint(_source(name).replace(_INK, (colour or colours().text).name()), round(size * ratio))
     drawn.setDevicePixelRatio(ratio)
     return drawn
-
-
-def set_icon(button: QAbstractButton, name: str, size: int = 18) -> None:
-    """Give a button an icon that follows the palette."""
-    button.setIconSize(QSize(size, size))
-    button.setIcon(icon(name))
-    button.installEventFilter(_Recolour(button, name))
 
 
 class _Recolour(QObject):
