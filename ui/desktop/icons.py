@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import cache
 from importlib import resources
 
-from PySide6.QtCore import QByteArray, QEvent, QObject, QRectF, Qt
+from PySide6.QtCore import QByteArray, QRectF, Qt
 from PySide6.QtGui import QColor, QIcon, QPainter, QPixmap
 from PySide6.QtSvg import QSvgRenderer
-from PySide6.QtWidgets import QAbstractButton
 
 from .palette import colours, mix
 
@@ -32,18 +31,6 @@ def pixmap(name: str, size: int, ratio: float, colour: QColor | None = None) -> 
     drawn = _paint(_source(name).replace(_INK, (colour or colours().text).name()), round(size * ratio))
     drawn.setDevicePixelRatio(ratio)
     return drawn
-
-
-class _Recolour(QObject):
-    def __init__(self, button: QAbstractButton, name: str) -> None:
-        super().__init__(button)
-        self._name = name
-
-    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
-        """Set the icon again when the palette changes."""
-        if event.type() == QEvent.Type.PaletteChange and isinstance(watched, QAbstractButton):
-            watched.setIcon(icon(self._name))
-        return False
 
 
 @cache
