@@ -75,16 +75,6 @@ def format_q(value: float) -> str:
     return "< 0.001" if value < 0.001 else format_number(value, 3)
 
 
-def format_bytes(size: int) -> str:
-    """Return a size for reading, in decimal units: "48 MB"."""
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:,.0f} {unit}"
-        amount /= 1000
-    return f"{amount:,.1f} GB"
-
-
 def format_seconds(seconds: float) -> str:
     """Return a duration: "0.4 s", "45 s", "2 min 5 s", "1 h 4 min"."""
     if seconds < 9.95:

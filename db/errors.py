@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterable
 from pathlib import Path
 
+from crosslens._sizes import format_bytes
 from crosslens.errors import QueryError, SourceError, StorageError, UserError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -133,10 +134,10 @@ def storage_error(error: OSError, path: Path, *, needed: int | None = None) -> S
     folder = existing_folder(path)
     if error.errno in _NO_SPACE:
         free = shutil.disk_usage(folder).free
-        need = f" About {in_bytes(needed)} are needed." if needed is not None else ""
+        need = f" About {format_bytes(needed)} are needed." if needed is not None else ""
         return StorageError(
             f"The disk is full: {path.name} could not be written.",
-            why=f"{folder} has {in_bytes(free)} left.{need}",
+            why=f"{folder} has {format_bytes(free)} left.{need}",
             do="Free some space, choose a folder on another disk, or read fewer rows.",
             path=str(path),
             free=free,
@@ -168,13 +169,3 @@ def existing_folder(path: Path) -> Path:
     while not folder.exists() and folder != folder.parent:
         folder = folder.parent
     return folder
-
-
-def in_bytes(size: int) -> str:
-    """Return a size for reading, in decimal units."""
-    amount = float(size)
-    for unit in ("bytes", "kB", "MB"):
-        if amount < 1000:
-            return f"{amount:,.0f} {unit}"
-        amount /= 1000
-    return f"{amount:,.1f} GB"

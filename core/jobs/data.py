@@ -18,6 +18,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from crosslens._sizes import format_bytes
 from crosslens.data import EncodedDataset, Int64Array, TrainingData
 from crosslens.errors import DataError, QueryError
 from crosslens.plain import to_plain
@@ -29,7 +30,6 @@ from ..commands import Finding, Phase, Progress
 from ..encoding import Encoders, encode, fit_encoders, open_encoded
 from ..files import write_text
 from ..findings import check
-from ..formats import format_bytes
 from ..hashing import hash64
 from ..ports import ProjectStore, RowSource
 from ..recipe import Recipe, SplitMethod

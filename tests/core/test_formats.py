@@ -8,7 +8,6 @@ from core.display import Align, TableColumn
 from core.formats import (
     counted,
     enumerated,
-    format_bytes,
     format_cell,
     format_interval,
     format_metric,
@@ -87,11 +86,3 @@ def test_words_agree_with_their_number():
         "a and b",
         "a, b and c",
     ]
-
-
-@pytest.mark.parametrize(
-    ("size", "text"),
-    [(0, "0 bytes"), (999, "999 bytes"), (1000, "1 kB"), (47_845_376, "48 MB"), (3_883_000_000, "3.9 GB")],
-)
-def test_sizes_are_said_in_decimal_units(size: int, text: str) -> None:
-    assert format_bytes(size) == text

@@ -11,7 +11,7 @@ import pytest
 import db.engines.sqlite as sqlite_engine
 from crosslens.errors import QueryError, SourceError
 from crosslens.relational import ConnectionSpec, TableRef
-from db.errors import in_bytes, source_error, storage_error
+from db.errors import source_error, storage_error
 from db.sources import SqlSources
 
 from .helpers import SHOP, make_database, opened, query
@@ -171,10 +171,3 @@ def test_a_full_disk_names_the_room_there_is_and_the_room_needed(tmp_path: Path)
     assert "About 5.2 GB are needed." in error.why
     assert str(tmp_path) in error.why
     assert error.facts["free"] > 0
-
-
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 bytes"), (999, "999 bytes"), (5_000, "5 kB"), (2e6, "2 MB"), (4.1e10, "41.0 GB")]
-)
-def test_sizes_read_well(size: int, text: str) -> None:
-    assert in_bytes(size) == text
