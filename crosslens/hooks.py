@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import pluggy
 
 from .models import ModelSpec
+from .sequences import TextEncoderSpec
 
 PROJECT = "crosslens"
 API_VERSION = "1"
@@ -28,3 +29,8 @@ hookimpl = pluggy.HookimplMarker(PROJECT)
 @hookspec
 def crosslens_register_models() -> Sequence[ModelSpec]:  # type: ignore[empty-body]
     """Return the models this plugin brings."""
+
+
+@hookspec
+def crosslens_register_text_encoders() -> Sequence[TextEncoderSpec]:  # type: ignore[empty-body]
+    """Return the text encoders this plugin brings: vectors of items for next-item models."""

@@ -14,6 +14,7 @@ import numpy as np
 from .data import EncodedDataset, EncodedSchema, Float64Array, TrainingData
 from .explanations import Explanation, ExplanationKind
 from .schema import FieldRole
+from .sequences import TextEncoders
 
 
 class Task(StrEnum):
@@ -24,9 +25,25 @@ class Task(StrEnum):
     NEXT_ITEM = "next-item"
 
 
+class Output(StrEnum):
+    """What a funnel model says of an impression.
+
+    CLICK                 pCTR: it is clicked. Measured on all impressions.
+    CONVERSION            pCVR: it converts once clicked. Measured on clicked impressions.
+    CLICK_AND_CONVERSION  pCTCVR = pCTR pCVR: it is clicked and converts. Measured on all impressions.
+    """
+
+    CLICK = "click"
+    CONVERSION = "conversion"
+    CLICK_AND_CONVERSION = "click_and_conversion"
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictions:
-    """Logits (N,) per task name, for example {"click": ...}; probabilities follow from them."""
+    """Logits (N,) per task name, for example {"click": ...}; probabilities follow from them.
+
+    A funnel model names its logits as `Output` does, each given or some of them.
+    """
 
     logits: Mapping[str, Float64Array]
 
@@ -104,6 +121,7 @@ class FitContext:
     should_stop: Callable[[], bool] = _never
     checkpoints: Checkpoints = field(default_factory=NoCheckpoints)
     log: logging.Logger = field(default_factory=lambda: logging.getLogger("crosslens.fit"))
+    text_encoders: TextEncoders = field(default_factory=TextEncoders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +165,8 @@ class ModelSpec:
     """A model as plugins register it: data about the model and two functions; importing it must be cheap.
 
     `build(parameters)` makes an estimator, `load(folder)` reads what `FittedModel.save` wrote. Both may import their
-    heavy libraries when called; the module that holds the spec must not.
+    heavy libraries when called; the module that holds the spec must not. A model of the task NEXT_ITEM builds a
+    `NextItemEstimator` and loads a `NextItemModel`; any other an `Estimator` and a `FittedModel`.
     """
 
     id: str
@@ -155,8 +174,8 @@ class ModelSpec:
     summary: str
     task: Task
     parameters: type[Any]
-    build: Callable[[Any], Estimator]
-    load: Callable[[Path], FittedModel]
+    build: Callable[[Any], Any]
+    load: Callable[[Path], Any]
     needs: frozenset[FieldRole] = frozenset({FieldRole.CLICK})
     explains: frozenset[ExplanationKind] = frozenset()
     version: str = "1"

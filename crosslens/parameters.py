@@ -35,6 +35,7 @@ class ParameterInfo:
     choices: tuple[str, ...] = ()
     advanced: bool = False
     logarithmic: bool = False
+    source: str = ""
 
 
 def parameter(
@@ -48,14 +49,17 @@ def parameter(
     choices: tuple[str, ...] = (),
     advanced: bool = False,
     logarithmic: bool = False,
+    source: str = "",
 ) -> Any:
     """Return a dataclass field with a default and what a form needs to show it.
 
     `minimum` and `maximum` are inclusive; for tuples they bound every entry. `logarithmic` asks for a scale by factors.
+    `source` names what a text is chosen from where only the app knows the choices: "text-encoders", "folder" (of the
+    user's disk).
     """
     facts = {
         "label": label, "help": help, "minimum": minimum, "maximum": maximum, "step": step,
-        "choices": choices, "advanced": advanced, "logarithmic": logarithmic,
+        "choices": choices, "advanced": advanced, "logarithmic": logarithmic, "source": source,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata={_KEY: facts})
 

@@ -71,7 +71,8 @@ class ModelContract:
     def fit(cls, data: TrainingData, context: FitContext | None = None) -> FittedModel:
         """Train a new model."""
         parameters = parameters_from_plain(cls.spec.parameters, cls.parameters)
-        return cls.spec.build(parameters).fit(data, context or FitContext(seed=1))
+        model: FittedModel = cls.spec.build(parameters).fit(data, context or FitContext(seed=1))
+        return model
 
     @classmethod
     def trained(cls) -> FittedModel:
