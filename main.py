@@ -18,11 +18,13 @@ def services(*, threads: int = 0) -> Services:
     """Return the rooms a job needs, wired together."""
     from core.plugin_host import load_plugins
     from core.services import Services, usable_threads
+    from crosslens._scratch import sweep
     from db.credentials import SystemCredentials
     from db.sources import SqlSources
     from db.store import SqlProjects
     from plugins import builtin_plugins
 
+    sweep()
     return Services(
         sources=SqlSources(),
         projects=SqlProjects(),

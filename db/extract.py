@@ -15,6 +15,7 @@ from typing import Any
 import pyarrow as pa
 import sqlalchemy as sa
 
+from crosslens._processes import is_alive
 from crosslens.errors import DataError, QueryError, Stopped
 from crosslens.plain import from_plain, to_plain
 from crosslens.relational import ColumnInfo, ColumnRef, QuerySpec, Snapshot
@@ -23,7 +24,6 @@ from .columns import Kind, WiderKinds
 from .engines import Session
 from .errors import storage_error
 from .fingerprint import DIGEST_BYTES, ContentFingerprint
-from .store.processes import is_alive
 
 BATCH_ROWS = 16_384
 FORMAT = 2

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
+from crosslens._scratch import scratch
 from crosslens.errors import StorageError
 from crosslens.relational import ColumnRef, JoinKind, QuerySpec, Snapshot
 from crosslens.schema import FieldRole, TimePart
@@ -43,12 +43,12 @@ def score(request: Score, services: Services, control: JobControl) -> Scored:
         raise StorageError(f"{request.output.name} has an ending that cannot be written.", do="Use .csv or .parquet.")
     with (
         opened_run(request.project, request.run, services) as run,
-        tempfile.TemporaryDirectory(dir=run.project.data_folder, prefix=".score-") as scratch,
+        scratch(run.project.data_folder, ".score-") as folder,
     ):
         recipe = recipe_from_toml(run.record.recipe)
-        snapshot = _extract(recipe, request, Path(scratch), services, control)
+        snapshot = _extract(recipe, request, folder, services, control)
         table = read_snapshot(snapshot)
-        scored = _predict(run, table, snapshot, Path(scratch), control)
+        scored = _predict(run, table, snapshot, folder, control)
         control.say(Phase.WRITING, f"Writing {request.output.name}")
         replace_file(request.output.absolute(), lambda path: write(scored, path))
         return Scored(request.output.absolute(), table.num_rows)

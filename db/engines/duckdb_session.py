@@ -5,7 +5,6 @@ from __future__ import annotations
 import atexit
 import os
 import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
@@ -20,6 +19,7 @@ import sqlalchemy as sa
 from sqlalchemy.sql.elements import UnaryExpression
 from sqlalchemy.sql.operators import asc_op
 
+from crosslens._scratch import make_scratch
 from crosslens.errors import CrosslensError, QueryError, Stopped, UserError
 from crosslens.relational import ColumnInfo
 
@@ -40,10 +40,10 @@ _FETCH_ROWS = 1_024
 
 @cache
 def spill_folder() -> str:
-    """Return the folder of this process for what does not fit into memory; removed at the end of the process."""
-    folder = tempfile.mkdtemp(prefix="crosslens-")
+    """Return the folder of this process for what does not fit into memory; removed at its end, or by a later one."""
+    folder = make_scratch()
     atexit.register(shutil.rmtree, folder, ignore_errors=True)
-    return folder
+    return str(folder)
 
 
 def settings() -> dict[str, str | bool | int | float | list[str]]:

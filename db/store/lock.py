@@ -11,9 +11,8 @@ import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from crosslens._processes import is_alive, is_this_host, start_of, this_host
 from crosslens.errors import ProjectError
-
-from .processes import is_alive, is_this_host, start_of, this_host
 
 LOCK_NAME = "project.lock"
 
@@ -22,7 +21,7 @@ _GRACE_SECONDS = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has the project open. `start` names the start of the process, see `processes.start_of`."""
+    """Who has the project open. `start` names the start of the process, see `crosslens._processes.start_of`."""
 
     host: str
     pid: int

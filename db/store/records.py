@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.dialects.sqlite import insert as upsert
 
+from crosslens._processes import is_this_host, start_of
 from crosslens.relational import ConnectionSpec
 from crosslens.runs import Metric, RunRecord, RunStatus, StoredConnection, StoredPreparation
 
-from .processes import is_this_host, start_of
 from .tables import CONNECTIONS, METRICS, PREPARATIONS, RUNS
 
 _RUN_COLUMNS = tuple(field.name for field in fields(RunRecord) if field.name != "metrics")

@@ -14,12 +14,12 @@ from sqlalchemy import Connection, Engine, Row, Select, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 from sqlalchemy.exc import OperationalError
 
+from crosslens._processes import is_alive, is_this_host
 from crosslens.errors import InternalError, ProjectError
 from crosslens.runs import RunRecord, RunStatus, StoredConnection, StoredPreparation
 
 from . import problems, records
 from .lock import ProjectLock
-from .processes import is_alive, is_this_host
 from .schema import writing
 from .tables import CONNECTIONS, PREPARATIONS, RUNS, SETTINGS
 

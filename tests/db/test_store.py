@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from sqlalchemy import text
 
 from crosslens import InternalError, ProjectError
+from crosslens._processes import start_of, this_host
 from crosslens.relational import ConnectionSpec
 from crosslens.runs import Metric, RunRecord, RunStatus, StoredConnection, StoredPreparation, new_run_id
 from db.store import SqlProjects, schema
-from db.store.processes import start_of, this_host
 from db.store.tables import METADATA
 
 NOW = datetime(2026, 11, 22, 9, 30, 12, 345678, tzinfo=UTC)
@@ -216,7 +216,7 @@ def test_a_killed_worker_leaves_an_interrupted_run(store, folder):
         from pathlib import Path
         from crosslens.runs import RunRecord, RunStatus
         from db.store import SqlProjects
-        from db.store.processes import this_host
+        from crosslens._processes import this_host
         store = SqlProjects().open(Path({str(folder)!r}))
         store.save_run(RunRecord("r", "m", "t", RunStatus.RUNNING, datetime.now(UTC), "", host=this_host(),
                                  pid=os.getpid()))

@@ -9,9 +9,9 @@ from contextlib import closing
 import pytest
 
 from crosslens import ProjectError
+from crosslens._processes import _start_by_ps, start_of, this_host
 from db.store import SqlProjects, schema
 from db.store.lock import Holder
-from db.store.processes import _start_by_ps, start_of, this_host
 
 
 @pytest.fixture
