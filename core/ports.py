@@ -158,6 +158,12 @@ class ProjectStore(Protocol):
     def save_connection(self, connection: StoredConnection) -> None:
         """Insert or update by id."""
 
+    def rename_connection(self, connection_id: str, name: str) -> None:
+        """Give a saved connection another name; ProjectError if it is gone, or the name is empty."""
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Forget a saved connection, not its password; runs made with it stay. ProjectError if it is gone."""
+
     def preparations(self) -> tuple[StoredPreparation, ...]:
         """Return saved preparations, most recently changed first."""
 

@@ -81,6 +81,25 @@ def not_a_project(folder: Path) -> ProjectError:
     )
 
 
+def no_connection(connection_id: str, folder: Path) -> ProjectError:
+    """Return the error for a saved connection that is not there."""
+    return ProjectError(
+        f"The project {folder} has no such saved connection.",
+        why="It was deleted, perhaps in another window.",
+        do="List the saved connections of the project and choose one of them.",
+        connection=connection_id,
+    )
+
+
+def nameless() -> ProjectError:
+    """Return the error for a connection without a name."""
+    return ProjectError(
+        "A saved connection needs a name.",
+        why="The new name has no letter in it.",
+        do="Type a name such as “shop on the reporting server”.",
+    )
+
+
 def newer(folder: Path) -> ProjectError:
     """Return the error for writing to, or not understanding, a project of a newer version."""
     return ProjectError(

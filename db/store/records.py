@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, delete, insert, select, update
 from sqlalchemy.dialects.sqlite import insert as upsert
 
 from crosslens._processes import is_this_host, start_of
@@ -50,6 +50,17 @@ def save_connection(connection: Connection, record: StoredConnection) -> None:
     """Insert or update by id."""
     row = connection_to_row(record)
     connection.execute(upsert(CONNECTIONS).values(row).on_conflict_do_update(index_elements=["id"], set_=row))
+
+
+def rename_connection(connection: Connection, connection_id: str, name: str) -> bool:
+    """Change a name; return whether there was such a connection."""
+    changed = connection.execute(update(CONNECTIONS).where(CONNECTIONS.c.id == connection_id).values(name=name))
+    return changed.rowcount > 0
+
+
+def delete_connection(connection: Connection, connection_id: str) -> bool:
+    """Remove a connection; return whether there was one."""
+    return connection.execute(delete(CONNECTIONS).where(CONNECTIONS.c.id == connection_id)).rowcount > 0
 
 
 def save_preparation(connection: Connection, record: StoredPreparation) -> None:

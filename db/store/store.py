@@ -73,6 +73,24 @@ class SqlProjectStore:
         with self._writing() as database:
             records.save_connection(database, connection)
 
+    def rename_connection(self, connection_id: str, name: str) -> None:
+        """Give a saved connection another name; ProjectError if there is none of that id, or the name is empty."""
+        wanted = " ".join(name.split())
+        if not wanted:
+            raise problems.nameless()
+        with self._writing() as database:
+            if not records.rename_connection(database, connection_id, wanted):
+                raise problems.no_connection(connection_id, self._folder)
+
+    def delete_connection(self, connection_id: str) -> None:
+        """Forget a saved connection; ProjectError if there is none of that id.
+
+        Runs made with it stay: each carries the recipe that names its source. Its password is the caller's to forget.
+        """
+        with self._writing() as database:
+            if not records.delete_connection(database, connection_id):
+                raise problems.no_connection(connection_id, self._folder)
+
     def preparations(self) -> tuple[StoredPreparation, ...]:
         """Return saved preparations, most recently changed first."""
         query = select(PREPARATIONS).order_by(PREPARATIONS.c.changed.desc(), PREPARATIONS.c.id)
