@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any
 
-from crosslens.relational import ConnectionSpec, QuerySpec
+from crosslens.relational import ColumnRef, ConnectionSpec, QuerySpec
 from crosslens.schema import FieldSchema
 
 FORMAT = 1
@@ -37,6 +37,33 @@ class ModelChoice:
 
     id: str
     parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+class NextItemSplit(StrEnum):
+    """Which items are held out: the last one of every user (the one before validates), or those after a moment."""
+
+    LEAVE_ONE_OUT = "leave-one-out"
+    TIME = "time"
+
+
+@dataclass(frozen=True, slots=True)
+class NextItemSpec:
+    """How sequences for next-item models are made of the rows, and how recommendations are measured.
+
+    `minimum_events`: users with fewer are left out. `core` > 0 keeps the largest set in which every user and every
+    item occurs so often. By time, the shares of `Recipe.split` say where the held-out events begin. `exclude_seen`:
+    an item a user has had already is never recommended again, so a repeat counts as a miss. `at`: the lengths k of the
+    lists measured. `title` is the column with what people call an item; chosen from what a lookup joined if None.
+    `baselines`: popularity, item-kNN and the backbone of a model are trained beside it.
+    """
+
+    core: int = 0
+    minimum_events: int = 3
+    split: NextItemSplit = NextItemSplit.LEAVE_ONE_OUT
+    exclude_seen: bool = True
+    at: tuple[int, ...] = (5, 10, 20)
+    title: ColumnRef | None = None
+    baselines: bool = True
 
 
 class RepairKind(StrEnum):
@@ -74,7 +101,7 @@ class Recipe:
 
     `hash_buckets` > 0: a field with more values than that is hashed into so many. `moment` says in words when the
     prediction is made ("before the call"): what is known only later is then looked for. `repairs` are applied to the
-    extracted rows.
+    extracted rows. `next_item` concerns next-item models alone.
     """
 
     source: ConnectionSpec
@@ -88,6 +115,7 @@ class Recipe:
     hash_buckets: int = 0
     moment: str = ""
     repairs: tuple[Repair, ...] = ()
+    next_item: NextItemSpec = field(default_factory=NextItemSpec)
 
     def only(self, model: ModelChoice) -> Recipe:
         """Return the same recipe for one model: what a single run keeps."""

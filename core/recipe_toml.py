@@ -46,6 +46,15 @@
     kind = "drop-missing"
     fields = ["price"]
 
+    [next_item]                                    for models that rank the next item; every key may be left out
+    core = 5                                       keep users and items that occur at least so often; 0: all
+    minimum_events = 3                             leave out users with fewer
+    split = "leave-one-out"                        or "time": what comes after a moment is the test
+    exclude_seen = true                            never recommend what the user has had
+    at = [5, 10, 20]                               lengths of the lists measured
+    title = ["item", "title"]                      what people call an item
+    baselines = true                               train popularity, item-kNN and the backbone beside
+
 A table is a name, or `{ name = "items", schema = "shop" }`. With `select = "SELECT ..."` in [query], the user's own
 SELECT takes the place of the base table, which names it then. A secret is never written.
 """
@@ -76,7 +85,17 @@ from crosslens.relational import (
 )
 from crosslens.schema import TimePart
 
-from .recipe import FORMAT, ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
+from .recipe import (
+    FORMAT,
+    ModelChoice,
+    NextItemSpec,
+    NextItemSplit,
+    Recipe,
+    Repair,
+    RepairKind,
+    SplitMethod,
+    SplitSpec,
+)
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -107,10 +126,24 @@ def _sections(recipe: Recipe) -> Iterator[list[str]]:
     split = recipe.split
     shares = {"validation": split.validation, "test": split.test, "seed": split.seed}
     yield ["[split]", *_lines({"method": split.method, **shares})]
+    if recipe.next_item != NextItemSpec():
+        yield ["[next_item]", *_lines(_next_item(recipe.next_item))]
     for model in recipe.models:
         yield ["[[models]]", *_lines({"id": model.id, "parameters": dict(model.parameters) or None})]
     for repair in recipe.repairs:
         yield ["[[repairs]]", *_lines({"kind": repair.kind, "fields": list(repair.fields) or None})]
+
+
+def _next_item(spec: NextItemSpec) -> dict[str, Any]:
+    return {
+        "core": spec.core,
+        "minimum_events": spec.minimum_events,
+        "split": spec.split,
+        "exclude_seen": spec.exclude_seen,
+        "at": list(spec.at),
+        "title": None if spec.title is None else _pair(spec.title),
+        "baselines": spec.baselines,
+    }
 
 
 def _source(source: ConnectionSpec) -> dict[str, Any]:
@@ -234,6 +267,7 @@ def recipe_from_toml(text: str, *, folder: Path | None = None) -> Recipe:
         query=_read_query(top.section("query")),
         fields=_read_fields(top),
         split=_read_split(top.section("split", optional=True)),
+        next_item=_read_next_item(top.section("next_item", optional=True)),
         models=tuple(_read_model(section) for section in top.sections("models")),
         repairs=tuple(_read_repair(section) for section in top.sections("repairs")),
     )
@@ -381,6 +415,21 @@ def _read_split(section: _Section) -> SplitSpec:
     return split
 
 
+def _read_next_item(section: _Section) -> NextItemSpec:
+    default = NextItemSpec()
+    spec = NextItemSpec(
+        core=section.integer("core", default.core, minimum=0),
+        minimum_events=section.integer("minimum_events", default.minimum_events, minimum=1),
+        split=section.choice("split", NextItemSplit, default.split),
+        exclude_seen=section.truth("exclude_seen", default.exclude_seen),
+        at=section.lengths("at", default.at),
+        title=section.column("title") if section.has("title") else None,
+        baselines=section.truth("baselines", default.baselines),
+    )
+    section.done()
+    return spec
+
+
 def _read_model(section: _Section) -> ModelChoice:
     model = ModelChoice(id=section.text("id"), parameters=section.parameters("parameters"))
     section.done()
@@ -411,6 +460,7 @@ def _check_columns(recipe: Recipe) -> None:
     used = [*query.columns, *(each.column for each in query.filters), *([query.time] if query.time else [])]
     if query.sample is not None and query.sample.column is not None:
         used.append(query.sample.column)
+    used += [recipe.next_item.title] if recipe.next_item.title else []
     used += [join.up_to for join in query.joins if join.up_to is not None]
     for column in (*used, *(left for join in query.joins for left, _ in join.on)):
         if column.source not in sources:
@@ -470,6 +520,17 @@ class _Section:
 
     def number(self, key: str, default: float) -> float:
         return float(self._get(key, default, (int, float), "a number"))
+
+    def truth(self, key: str, default: bool) -> bool:
+        value: bool = self._get(key, default, bool, "true or false")
+        return value
+
+    def lengths(self, key: str, default: tuple[int, ...]) -> tuple[int, ...]:
+        wanted = "a list of whole numbers of at least 1"
+        value = self._get(key, list(default), list, wanted)
+        if not value or not all(type(entry) is int and entry > 0 for entry in value):
+            raise self._wrong(key, value, wanted)
+        return tuple(sorted(set(value)))
 
     def scalar(self, key: str) -> str | int | float | bool:
         value: str | int | float | bool = self._get(

@@ -164,7 +164,8 @@ class TextEncoderSpec:
     """A text encoder as plugins register it; importing it must be cheap.
 
     `parameters` is a frozen dataclass as for models; `build(parameters)` makes the encoder. `needs_text`: it has
-    nothing to say about items without words. `extras` names what must be installed for it ("crosslens[text]").
+    nothing to say about items without words. `uses_sequences`: False where vectors depend on the texts alone, so that
+    they are kept whatever the split. `extras` names what must be installed for it ("crosslens[text]").
     """
 
     id: str
@@ -173,6 +174,7 @@ class TextEncoderSpec:
     parameters: type[Any]
     build: Callable[[Any], TextEncoder]
     needs_text: bool = True
+    uses_sequences: bool = True
     version: str = "1"
     extras: str = ""
 
