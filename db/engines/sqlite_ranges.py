@@ -42,10 +42,47 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
+class LookupJob:
+    """A statement that gives the row numbers of a table in order and columns of `kinds`; see `sqlite_lookups`."""
+
+    sql: str
+    key: int
+    kinds: tuple[Kind, ...]
+
+    def said(self) -> dict[str, Any]:
+        """Return what the reader process is told."""
+        return {"sql": self.sql, "key": self.key, "types": [TYPES[kind] for kind in self.kinds]}
+
+
+@dataclass(frozen=True, slots=True)
+class LeanJob:
+    """The statement of a `RangeJob` without the tables that are looked up in memory."""
+
+    sql: str
+    parameters: Mapping[str, Any]
+    kinds: tuple[Kind, ...]
+    checked: bool
+    lookups: tuple[LookupJob, ...]
+    places: tuple[tuple[int, int], ...]
+
+    def said(self) -> dict[str, Any]:
+        """Return what the reader process is told."""
+        return {
+            "sql": self.sql,
+            "parameters": dict(self.parameters),
+            "types": [TYPES[kind] for kind in self.kinds],
+            "checked": self.checked,
+            "lookups": [each.said() for each in self.lookups],
+            "places": self.places,
+        }
+
+
+@dataclass(frozen=True, slots=True)
 class RangeJob:
     """A statement with the parameters `first` and `last`, the row numbers of a range; `rows` at most in each batch.
 
-    `checked`: the statement has one column more, which is 0 where all texts are texts.
+    `checked`: the statement has one column more, which is 0 where all texts are texts. `lean` gives the same rows and
+    is tried first.
     """
 
     uri: str
@@ -56,6 +93,20 @@ class RangeJob:
     checked: bool
     in_pieces: bool
     """Whether a range costs no more than its rows; else there is one range of all rows."""
+    lean: LeanJob | None = None
+
+    def said(self, threads: int) -> dict[str, Any]:
+        """Return what the reader process is told."""
+        return {
+            "uri": self.uri,
+            "sql": self.sql,
+            "parameters": dict(self.parameters),
+            "types": [TYPES[kind] for kind in self.kinds],
+            "threads": threads,
+            "rows": self.rows,
+            "checked": self.checked,
+            "lean": None if self.lean is None else self.lean.said(),
+        }
 
 
 class Guarded(Protocol):
@@ -193,17 +244,7 @@ class Reader:
         )
         self._listener = threading.Thread(target=self._listen, daemon=True)
         self._listener.start()
-        self._say(
-            {
-                "uri": job.uri,
-                "sql": job.sql,
-                "parameters": dict(job.parameters),
-                "types": [TYPES[kind] for kind in job.kinds],
-                "threads": self.threads,
-                "rows": job.rows,
-                "checked": job.checked,
-            }
-        )
+        self._say(job.said(self.threads))
 
     def is_ready(self, *, wait: bool) -> bool:
         """Whether all its transactions have begun; ReaderFailed if they never will."""

@@ -3,11 +3,13 @@
 Why a process: see docs/decisions/0007. It imports nothing of Crosslens, and of others only what it needs to read.
 
 stdin, a JSON document a line:
-    {"uri", "sql", "parameters", "types", "threads", "rows", "checked"}     types: bool, int64, double or string
+    {"uri", "sql", "parameters", "types", "threads", "rows", "checked", "lean"}   types: bool, int64, double or string
     [first, last]                                                           row numbers of a range, as often as wanted
 stdout, one Arrow IPC stream: an empty batch once every connection has begun its transaction; for each range, in the
 order asked for, the batches of its rows and then an empty batch with the metadata "end" (empty, or why the rest of the
 range was not read: a value did not fit its type exactly). `checked` says that the last column marks wrong types.
+`lean`, where it is not null, is {"sql", "parameters", "types", "checked", "lookups", "places"}: a statement whose
+columns and those of tables looked up in memory make the same rows; see `sqlite_lookups.py`.
 
 When standard input is closed, nobody listens any more, and the process ends at once.
 """
@@ -18,20 +20,26 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from queue import Queue
 from typing import Any
 
 import adbc_driver_sqlite
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
+from numpy.typing import NDArray
 
 _CACHE_KIB = 4_096
 _AHEAD = 2
 """So many batches of one range wait to be written; more would only take memory."""
 _EXACT = 2.0**53
+_MOST_LOOKED_UP = 1 << 24
+"""So many bytes of all tables that are looked up are kept; where they have more, SQLite joins them."""
+_DENSE = 4
+"""Row numbers are looked up in an array while it has at most so many entries a row."""
 _TYPES = {"bool": pa.bool_(), "int64": pa.int64(), "double": pa.float64(), "string": pa.string()}
 
 
@@ -44,7 +52,7 @@ class Connection:
 
     def __init__(self, job: dict[str, Any]) -> None:
         self._job = job
-        self._types = [_TYPES[name] for name in job["types"]]
+        self._lookups: list[Lookup] | None = None
         database = AdbcDatabase(driver=adbc_driver_sqlite._driver_path(), uri=job["uri"])
         self._connection = AdbcConnection(database)
         self._run("PRAGMA query_only=1").read_all()
@@ -52,12 +60,62 @@ class Connection:
         self._connection.set_autocommit(False)
         self._run("SELECT count(*) FROM sqlite_schema").read_all()  # the first read: from here on one state is seen
 
+    def lookups(self) -> list[Lookup] | None:
+        """Return the tables to look up; None where there are none, or they are too large or not of their types."""
+        if self._job.get("lean") is None:
+            return None
+        left = _MOST_LOOKED_UP
+        found = []
+        try:
+            for about in self._job["lean"]["lookups"]:
+                batches = []
+                for batch in self._read(about["sql"], {}):
+                    left -= batch.nbytes
+                    if left < 0:
+                        return None
+                    batches.append(batch)
+                found.append(Lookup(about, batches))
+        except Misfit:
+            return None
+        return found
+
+    def look_up(self, lookups: list[Lookup] | None) -> None:
+        """Take what another connection has found in `lookups`."""
+        self._lookups = lookups
+
     def batches(self, first: int, last: int) -> Iterator[pa.RecordBatch]:
         """Yield the rows of a range; Misfit when they cannot be held as wanted."""
+        given = False
+        if self._lookups is not None:
+            try:
+                for batch in self._lean(self._lookups, first, last):
+                    yield batch
+                    given = True
+                return
+            except Misfit:
+                if given:
+                    raise
+        for arrays in self._arrays(self._job, first, last):
+            yield _batch(arrays)
+
+    def _lean(self, lookups: list[Lookup], first: int, last: int) -> Iterator[pa.RecordBatch]:
+        job = self._job["lean"]
+        for arrays in self._arrays(job, first, last):
+            sources = [arrays, *(table.found(arrays[table.key]) for table in lookups)]
+            yield _batch([sources[source][place] for source, place in job["places"]])
+
+    def _arrays(self, job: dict[str, Any], first: int, last: int) -> Iterator[list[pa.Array]]:
+        for batch in self._read(job["sql"], {**job["parameters"], "first": first, "last": last}):
+            columns = batch.columns
+            if job["checked"] and pc.max(columns.pop()).as_py():
+                raise Misfit("numbers among text")
+            yield [_fit(column, _TYPES[wanted]) for column, wanted in zip(columns, job["types"], strict=True)]
+
+    def _read(self, sql: str, parameters: dict[str, Any]) -> Iterator[pa.RecordBatch]:
         try:
-            for batch in self._run(self._job["sql"], {**self._job["parameters"], "first": first, "last": last}):
+            for batch in self._run(sql, parameters):
                 if batch.num_rows:
-                    yield self._fitted(batch)
+                    yield batch
         except OSError as error:
             if "Type mismatch" in str(error):
                 raise Misfit(str(error)) from error
@@ -75,12 +133,60 @@ class Connection:
         stream, _ = statement.execute_query()
         return pa.RecordBatchReader.from_stream(stream)
 
-    def _fitted(self, batch: pa.RecordBatch) -> pa.RecordBatch:
-        columns = batch.columns
-        if self._job["checked"] and pc.max(columns.pop()).as_py():
-            raise Misfit("numbers among text")
-        arrays = [_fit(column, wanted) for column, wanted in zip(columns, self._types, strict=True)]
-        return pa.record_batch(arrays, names=[str(number) for number in range(len(arrays))])
+
+class Lookup:
+    """A table in memory. Misfit when its columns cannot be held as wanted."""
+
+    def __init__(self, about: dict[str, Any], batches: list[pa.RecordBatch]) -> None:
+        self.key: int = about["key"]
+        types = [_TYPES[name] for name in about["types"]]
+        if not batches:
+            self._numbers = np.zeros(0, np.int64)
+            self._columns = [pa.array([], kind) for kind in types]
+            return
+        numbers, *columns = (_joined(parts) for parts in zip(*(batch.columns for batch in batches), strict=True))
+        self._numbers = np.asarray(_fit(numbers, pa.int64()).to_numpy())
+        self._columns = [_fit(column, wanted) for column, wanted in zip(columns, types, strict=True)]
+        self._dense = self._by_number()
+
+    def found(self, keys: pa.Array) -> list[pa.Array]:
+        """Return the columns for row numbers int64 (N,), NULL where there is no such row."""
+        places = self._places(keys)
+        return [column.take(places) for column in self._columns]
+
+    def _places(self, keys: pa.Array) -> pa.Array:
+        if not len(self._numbers):
+            return pa.nulls(len(keys), pa.int32())
+        wanted = np.asarray(keys.fill_null(0).to_numpy())
+        if self._dense is None:
+            places = np.searchsorted(self._numbers, wanted).clip(max=len(self._numbers) - 1)
+            missing = self._numbers[places] != wanted
+        else:
+            low, high = self._numbers[0], self._numbers[-1]
+            places = self._dense[wanted.clip(low, high) - low]
+            missing = (places < 0) | (wanted < low) | (wanted > high)
+        if keys.null_count:
+            missing |= np.asarray(keys.is_null().to_numpy(zero_copy_only=False))
+        return pa.array(places.astype(np.int32, copy=False), mask=missing)
+
+    def _by_number(self) -> NDArray[np.int32] | None:
+        span = int(self._numbers[-1]) - int(self._numbers[0]) + 1
+        if span > _DENSE * len(self._numbers):
+            return None
+        dense = np.full(span, -1, np.int32)
+        dense[self._numbers - self._numbers[0]] = np.arange(len(self._numbers), dtype=np.int32)
+        return dense
+
+
+def _joined(parts: Sequence[pa.Array]) -> pa.Array:
+    kinds = {part.type for part in parts}
+    if len(kinds) > 1:
+        raise Misfit(f"{kinds} in one column")
+    return pa.concat_arrays(parts)
+
+
+def _batch(arrays: list[pa.Array]) -> pa.RecordBatch:
+    return pa.record_batch(arrays, names=[str(number) for number in range(len(arrays))])
 
 
 def _fit(array: pa.Array, wanted: pa.DataType) -> pa.Array:
@@ -156,7 +262,10 @@ def main() -> None:
     sys.meta_path.insert(0, _WithoutPandas())
     job = json.loads(sys.stdin.readline())
     inboxes: list[Queue[Answer]] = []
-    for connection in [Connection(job) for _ in range(job["threads"])]:
+    connections = [Connection(job) for _ in range(job["threads"])]
+    lookups = connections[0].lookups()
+    for connection in connections:
+        connection.look_up(lookups)
         inboxes.append(Queue())
         threading.Thread(target=_work, args=(connection, inboxes[-1]), daemon=True).start()
     answers: Queue[Answer] = Queue()

@@ -11,18 +11,13 @@ from typing import Any, Protocol
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy import ColumnClause, FromClause, Label, TableClause
-from sqlalchemy.sql.selectable import Alias
-
-from crosslens.errors import UserError
+from sqlalchemy import ColumnClause
 
 from ..columns import Kind, tuple_batches
-from .sqlite_ranges import TYPES, RangeJob, RangeReading, Rows
+from .sqlite_columns import Asked, Statement, checked, numbers_rows
+from .sqlite_lookups import Lean, lean
+from .sqlite_ranges import TYPES, LeanJob, LookupJob, RangeJob, RangeReading, Rows
 
-Statement = sa.Select[*tuple[Any, ...]]
-_ROW_IDS = {"rowid", "_rowid_", "oid"}
-_TEXT_TYPES = ("CHAR", "CLOB", "TEXT")
-_ALWAYS_TEXT = {"group_concat", "json_group_array"}
 _MOST_TUPLES = 4_096
 """Rows as Python objects take several times the memory of arrays."""
 _UNMEASURED = 15
@@ -33,21 +28,12 @@ _DEAR = ("MATERIALIZE", "CO-ROUTINE", "AUTOMATIC", "TEMP B-TREE")
 """What SQLite's plan calls work that is done once a statement, however few rows it gives."""
 
 
-class SplitSession(Protocol):
+class SplitSession(Asked, Protocol):
     """What is needed of the guarded connection's session."""
 
     @property
     def uri(self) -> str:
         """Return how the file was opened."""
-
-    def rendered(self, statement: Statement) -> tuple[str, dict[str, Any]]:
-        """Return the text of a statement with the values it has."""
-
-    def run(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[tuple[Any, ...]]:
-        """Return the rows of a text that Crosslens wrote."""
-
-    def pragma(self, name: str, argument: str) -> list[tuple[Any, ...]]:
-        """Return what a PRAGMA says of a table or index."""
 
     def tuples(
         self, statement: Statement, batch: int, values: Mapping[str, Any] | None = None
@@ -64,26 +50,45 @@ class SplitSession(Protocol):
 def ranges_of(session: SplitSession, statement: Statement, kinds: Sequence[Kind], *, rows: int) -> RangeReading | None:
     """Return the reading of a statement by ranges, or None where it has to be read as it is."""
     key = statement.get_execution_options().get("row_key")
-    if not isinstance(key, ColumnClause) or not set(kinds) <= TYPES.keys() or not _numbers_rows(session, key):
+    if not isinstance(key, ColumnClause) or not set(kinds) <= TYPES.keys() or not numbers_rows(session, key):
         return None
     limits = sa.bindparam("first", 0, sa.BigInteger), sa.bindparam("last", 0, sa.BigInteger)
     ranged = statement.where(key.between(*limits))
-    checks = [_wrong_type(column) for column, kind in _texts(statement, kinds) if not _is_text(session, column, kind)]
-    given = ranged.add_columns(sum(checks[1:], checks[0]).label("wrong")) if checks else ranged
-    sql, parameters = session.rendered(given)
-    known = {name: value for name, value in parameters.items() if name not in ("first", "last")}
-    if not all(value is None or isinstance(value, (str, int, float)) for value in known.values()):
+    sql, parameters, is_checked = _prepared(session, ranged, kinds)
+    if not all(value is None or isinstance(value, (str, int, float)) for value in parameters.values()):
         return None
+    in_memory = lean(session, ranged, kinds, key)
     job = RangeJob(
         uri=session.uri,
         sql=sql,
-        parameters=known,
+        parameters=parameters,
         kinds=tuple(kinds),
         rows=rows,
-        checked=bool(checks),
-        in_pieces=_costs_no_more_than_its_rows(session, sql, known),
+        checked=is_checked,
+        in_pieces=_costs_no_more_than_its_rows(session, sql, parameters),
+        lean=None if in_memory is None else _lean_job(session, in_memory),
     )
     return RangeReading(job, _Ranges(session, key, ranged, kinds, rows))
+
+
+def _prepared(session: SplitSession, statement: Statement, kinds: Sequence[Kind]) -> tuple[str, dict[str, Any], bool]:
+    """Return the text of a statement with the values it has but those of a range, and whether its texts are checked."""
+    given, is_checked = checked(session, statement, kinds)
+    sql, parameters = session.rendered(given)
+    known = {name: value for name, value in parameters.items() if name not in ("first", "last")}
+    return sql, known, is_checked
+
+
+def _lean_job(session: SplitSession, wanted: Lean) -> LeanJob:
+    sql, parameters, is_checked = _prepared(session, wanted.statement, wanted.kinds)
+    # Explained and not run, so that the guard has seen what the reader is given.
+    session.run(f"EXPLAIN {sql}", {**parameters, "first": 0, "last": 0})
+    lookups = []
+    for each in wanted.lookups:
+        text, _ = session.rendered(each.statement)
+        session.run(f"EXPLAIN {text}")
+        lookups.append(LookupJob(text, each.key, each.kinds))
+    return LeanJob(sql, parameters, wanted.kinds, is_checked, tuple(lookups), wanted.places)
 
 
 class _Ranges:
@@ -146,61 +151,6 @@ def without_first(
         skip -= len(rows) - len(rest)
         if rest:
             yield rest
-
-
-def _numbers_rows(session: SplitSession, key: ColumnClause[Any]) -> bool:
-    """Whether a column is SQLite's own number of a table's rows: INTEGER PRIMARY KEY, or one of its hidden names."""
-    table = _table(key)
-    if table is None:
-        return False
-    try:
-        columns = session.pragma("table_xinfo", table.name)
-        indexes = session.pragma("index_list", table.name)
-    except UserError:
-        return False
-    names = {row[1].lower() for row in columns}
-    if key.name.lower() in _ROW_IDS - names:
-        return True
-    keys = [(row[1], (row[2] or "").upper()) for row in columns if row[5]]
-    # The key of a table WITHOUT ROWID, or a descending one, has an index of its own.
-    return keys == [(key.name, "INTEGER")] and not any(row[3] == "pk" for row in indexes)
-
-
-def _table(column: ColumnClause[Any]) -> TableClause | None:
-    source: FromClause | None = column.table
-    while isinstance(source, Alias):
-        source = source.element
-    return source if isinstance(source, TableClause) else None
-
-
-def _texts(statement: Statement, kinds: Sequence[Kind]) -> list[tuple[sa.ColumnElement[Any], Kind]]:
-    columns = [_inner(column) for column in statement.selected_columns]
-    return [(column, kind) for column, kind in zip(columns, kinds, strict=True) if kind is Kind.TEXT]
-
-
-def _inner(column: Any) -> sa.ColumnElement[Any]:
-    element: sa.ColumnElement[Any] = column.element if isinstance(column, Label) else column
-    return element
-
-
-def _wrong_type(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
-    kind = sa.func.typeof(column)
-    return sa.case((kind == "text", 0), (kind == "null", 0), else_=1)
-
-
-def _is_text(session: SplitSession, column: sa.ColumnElement[Any], kind: Kind) -> bool:
-    """Whether SQLite itself sees to it that a column holds no numbers."""
-    if isinstance(column, sa.ScalarSelect):
-        column = _inner(next(iter(column.element.selected_columns)))
-    if isinstance(column, sa.Function):
-        return column.name in _ALWAYS_TEXT
-    table = _table(column) if isinstance(column, ColumnClause) else None
-    if table is None or not isinstance(column, ColumnClause):
-        return False
-    kinds = {row[1]: row[2] for row in session.run("PRAGMA table_list") if row[0] == "main"}
-    declared = {row[1]: (row[2] or "").upper() for row in session.pragma("table_xinfo", table.name)}
-    word = declared.get(column.name, "")
-    return kinds.get(table.name) == "table" and "INT" not in word and any(part in word for part in _TEXT_TYPES)
 
 
 def _costs_no_more_than_its_rows(session: SplitSession, sql: str, parameters: Mapping[str, Any]) -> bool:
