@@ -14,14 +14,22 @@ import io
 import logging
 import re
 import traceback
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from typing import Any
 
 import pluggy
 
-from crosslens import ModelSpec, PluginError, describe_parameters, hooks, parameters_from_plain, parameters_to_plain
+from crosslens import (
+    ModelSpec,
+    PluginError,
+    TextEncoderSpec,
+    describe_parameters,
+    hooks,
+    parameters_from_plain,
+    parameters_to_plain,
+)
 from crosslens.models import Task
 
 _LOG = logging.getLogger("crosslens.plugins")
@@ -45,11 +53,22 @@ class LoadedModel:
     spec: ModelSpec
 
 
-class Host:
-    """The models of all plugins that could be loaded, in the order they were loaded."""
+@dataclass(frozen=True, slots=True)
+class LoadedEncoder:
+    """A text encoder and the plugin it came with."""
 
-    def __init__(self, loaded: Iterable[LoadedModel], problems: Iterable[Problem]) -> None:
+    plugin: str
+    spec: TextEncoderSpec
+
+
+class Host:
+    """The models and text encoders of all plugins that could be loaded, in the order they were loaded."""
+
+    def __init__(
+        self, loaded: Iterable[LoadedModel], problems: Iterable[Problem], encoders: Iterable[LoadedEncoder] = ()
+    ) -> None:
         self._loaded = {entry.spec.id: entry for entry in loaded}
+        self._encoders = {entry.spec.id: entry.spec for entry in encoders}
         self._problems = tuple(problems)
 
     def models(self) -> tuple[ModelSpec, ...]:
@@ -68,6 +87,21 @@ class Host:
             model=model_id,
         )
 
+    def text_encoders(self) -> tuple[TextEncoderSpec, ...]:
+        """Return every text encoder, built-in ones first."""
+        return tuple(self._encoders.values())
+
+    def text_encoder(self, encoder_id: str) -> TextEncoderSpec:
+        """Return one text encoder; PluginError if there is none of that id."""
+        if encoder_id in self._encoders:
+            return self._encoders[encoder_id]
+        raise PluginError(
+            f"There is no text encoder '{encoder_id}'.",
+            why="Its plugin is not installed, or could not be loaded.",
+            do=f"Text encoders are: {', '.join(self._encoders) or 'none'}.",
+            encoder=encoder_id,
+        )
+
     def problems(self) -> tuple[Problem, ...]:
         """Return what could not be loaded, and why."""
         return self._problems
@@ -78,23 +112,30 @@ class Host:
 
 
 def load_plugins(builtin: Sequence[tuple[str, ModuleType]], *, entry_points: bool = True) -> Host:
-    """Return the models of the built-in plugins and, with `entry_points`, of installed ones. Raises nothing.
+    """Return what the built-in plugins and, with `entry_points`, installed ones bring. Raises nothing.
 
-    A model id that is already taken is a problem of the plugin that comes later.
+    An id that is already taken is a problem of the plugin that comes later.
     """
-    loaded: dict[str, LoadedModel] = {}
+    models: dict[str, LoadedModel] = {}
+    encoders: dict[str, LoadedEncoder] = {}
     problems: list[Problem] = []
     for name, load in _candidates(builtin, problems, entry_points=entry_points):
-        specs = _guarded(name, load, problems)
-        for spec in specs:
-            problem = _refusal(name, spec, loaded)
+        found = _guarded(name, load, problems)
+        for spec in found.models:
+            problem = _refusal(name, spec, models, _MODEL)
             if problem is None:
-                loaded[spec.id] = LoadedModel(name, spec)
+                models[spec.id] = LoadedModel(name, spec)
+            else:
+                problems.append(problem)
+        for spec in found.encoders:
+            problem = _refusal(name, spec, encoders, _ENCODER)
+            if problem is None:
+                encoders[spec.id] = LoadedEncoder(name, spec)
             else:
                 problems.append(problem)
     for problem in problems:
         _LOG.warning("%s: %s", problem.name, problem.message)
-    return Host(loaded.values(), problems)
+    return Host(models.values(), problems, encoders.values())
 
 
 def _candidates(
@@ -122,7 +163,15 @@ def _entry_points(problems: list[Problem]) -> list[importlib.metadata.EntryPoint
         return []
 
 
-def _guarded(name: str, load: Callable[[], Any], problems: list[Problem]) -> tuple[Any, ...]:
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    """What one plugin brings, not yet looked at."""
+
+    models: tuple[Any, ...] = ()
+    encoders: tuple[Any, ...] = ()
+
+
+def _guarded(name: str, load: Callable[[], Any], problems: list[Problem]) -> _Registered:
     """Return what a plugin registers; whatever goes wrong becomes a problem under its name."""
     printed = io.StringIO()
     try:
@@ -133,21 +182,25 @@ def _guarded(name: str, load: Callable[[], Any], problems: list[Problem]) -> tup
         raise
     except BaseException as error:  # noqa: BLE001 - strangers' code, which may even call sys.exit while importing
         problems.append(Problem(name, f"The plugin {name} could not be loaded: {_said(error)}", traceback.format_exc()))
-        return ()
+        return _Registered()
     finally:
         if printed.getvalue():
             _LOG.info("%s printed: %s", name, printed.getvalue().strip())
 
 
-def _registered(name: str, plugin: Any) -> tuple[Any, ...]:
-    """Return the models of one plugin, asked in a plugin manager of its own so that no other plugin is touched."""
+def _registered(name: str, plugin: Any) -> _Registered:
+    """Return what one plugin brings, asked in a plugin manager of its own so that no other plugin is touched."""
     manager = pluggy.PluginManager(hooks.PROJECT)
     manager.add_hookspecs(hooks)
     manager.register(plugin, name)
     manager.check_pending()
     if not manager.get_hookcallers(plugin):
         raise PluginError("it implements no hook.", do="A plugin marks its functions with crosslens.hookimpl.")
-    return tuple(spec for result in manager.hook.crosslens_register_models() for spec in result)
+    hook = manager.hook
+    return _Registered(
+        models=tuple(spec for result in hook.crosslens_register_models() for spec in result),
+        encoders=tuple(spec for result in hook.crosslens_register_text_encoders() for spec in result),
+    )
 
 
 def _said(error: BaseException) -> str:
@@ -162,31 +215,58 @@ def _said(error: BaseException) -> str:
     return prefix + (line if line.endswith((".", "!", "?")) else f"{line}.")
 
 
-def _refusal(name: str, spec: Any, loaded: dict[str, LoadedModel]) -> Problem | None:
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """What is registered, in a word, and what may be wrong with it."""
+
+    word: str
+    complaint: Callable[[Any], str]
+
+
+def _refusal(name: str, spec: Any, loaded: Mapping[str, LoadedModel | LoadedEncoder], kind: _Kind) -> Problem | None:
+    said = f"A {kind.word} of the plugin {name} was refused"
     try:
-        complaint = _complaint(spec)
+        complaint = kind.complaint(spec)
     except Exception as error:  # noqa: BLE001 - looking at a stranger's classes runs a stranger's code
-        return Problem(name, f"A model of the plugin {name} was refused: {_said(error)}", traceback.format_exc())
+        return Problem(name, f"{said}: {_said(error)}", traceback.format_exc())
     if complaint:
-        return Problem(name, f"A model of the plugin {name} was refused: {complaint}")
+        return Problem(name, f"{said}: {complaint}")
     if spec.id in loaded:
         other = loaded[spec.id].plugin
-        return Problem(name, f"The model '{spec.id}' of the plugin {name} was refused: {other} already brings one.")
+        return Problem(
+            name, f"The {kind.word} '{spec.id}' of the plugin {name} was refused: {other} already brings one."
+        )
     return None
 
 
-def _complaint(spec: Any) -> str:
+def _model_complaint(spec: Any) -> str:
     """Return what is wrong with a model, or an empty text."""
     if not isinstance(spec, ModelSpec):
         return f"it is a {type(spec).__name__} and not a ModelSpec."
-    return _value_complaint(spec) or _parameter_complaint(spec)
+    return _name_complaint(spec) or _task_complaint(spec) or _parameter_complaint(spec)
 
 
-def _value_complaint(spec: Any) -> str:
+def _encoder_complaint(spec: Any) -> str:
+    """Return what is wrong with a text encoder, or an empty text."""
+    if not isinstance(spec, TextEncoderSpec):
+        return f"it is a {type(spec).__name__} and not a TextEncoderSpec."
+    unbuilt = "" if callable(spec.build) else f"build of '{spec.id}' must be a function."
+    return _name_complaint(spec) or unbuilt or _parameter_complaint(spec)
+
+
+_MODEL = _Kind("model", _model_complaint)
+_ENCODER = _Kind("text encoder", _encoder_complaint)
+
+
+def _name_complaint(spec: Any) -> str:
     if not isinstance(spec.id, str) or not _ID.fullmatch(spec.id):
         return f"its id {spec.id!r} is not made of small letters, digits and single hyphens."
     if not isinstance(spec.title, str) or not spec.title.strip():
         return f"'{spec.id}' has no title."
+    return ""
+
+
+def _task_complaint(spec: Any) -> str:
     if not isinstance(spec.task, Task):
         return f"'{spec.id}' has the unknown task {spec.task!r}."
     if not callable(spec.build) or not callable(spec.load):

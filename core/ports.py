@@ -24,6 +24,7 @@ from crosslens.relational import (
     TableRef,
 )
 from crosslens.runs import RunRecord, StoredConnection, StoredPreparation
+from crosslens.sequences import TextEncoderSpec
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -204,13 +205,19 @@ class Projects(Protocol):
 
 
 class PluginHost(Protocol):
-    """The models at hand."""
+    """The models and text encoders at hand."""
 
     def models(self) -> tuple[ModelSpec, ...]:
         """Return every model that could be loaded, built-in ones first."""
 
     def model(self, model_id: str) -> ModelSpec:
         """Return one model; PluginError if there is none of that id."""
+
+    def text_encoders(self) -> tuple[TextEncoderSpec, ...]:
+        """Return every text encoder that could be loaded, built-in ones first."""
+
+    def text_encoder(self, encoder_id: str) -> TextEncoderSpec:
+        """Return one text encoder; PluginError if there is none of that id."""
 
     def problems(self) -> tuple[PluginProblem, ...]:
         """Return what could not be loaded, and why."""

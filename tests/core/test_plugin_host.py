@@ -14,7 +14,7 @@ import pytest
 
 from core.plugin_host import Host, load_plugins
 from core.ports import PluginHost
-from crosslens import ModelSpec, PluginError, Task, hookimpl, parameter
+from crosslens import ModelSpec, PluginError, Task, TextEncoderSpec, hookimpl, parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,3 +233,43 @@ def test_unreadable_metadata_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> No
     host = load_plugins([("own", brings(spec()))])
     assert [model.id for model in host.models()] == ["good"]
     assert host.problems()[0].message == "The list of installed plugins cannot be read: ValueError: odd metadata."
+
+
+def encoder(**changes: Any) -> TextEncoderSpec:
+    facts = {"id": "words", "title": "Words", "summary": "", "parameters": Parameters, "build": print}
+    return TextEncoderSpec(**{**facts, **changes})
+
+
+def brings_encoders(*specs: Any) -> ModuleType:
+    return plugin(lambda: specs, hook="crosslens_register_text_encoders")
+
+
+def test_text_encoders_are_collected_beside_models() -> None:
+    host = load(brings(spec()), brings_encoders(encoder(), encoder(id="numbers")))
+    assert [each.id for each in host.text_encoders()] == ["words", "numbers"]
+    assert host.text_encoder("numbers").title == "Words"
+    assert host.problems() == ()
+
+
+@pytest.mark.parametrize(
+    ("refused", "words"),
+    [
+        (encoder(id="Not An Id"), "small letters"),
+        (encoder(title=" "), "title"),
+        (encoder(build=None), "function"),
+        (encoder(parameters=NoDefault), "no default"),
+        (spec(), "not a TextEncoderSpec"),
+        (encoder(), "already brings one"),
+    ],
+)
+def test_a_refused_encoder_takes_no_other_with_it(refused: Any, words: str) -> None:
+    host = load(brings_encoders(encoder(), refused, encoder(id="other")))
+    assert [each.id for each in host.text_encoders()] == ["words", "other"]
+    (problem,) = host.problems()
+    assert words in problem.message
+    assert "text encoder" in problem.message
+
+
+def test_an_unknown_encoder_is_a_sentence() -> None:
+    with pytest.raises(PluginError, match="Text encoders are: words"):
+        load(brings_encoders(encoder())).text_encoder("letters")
