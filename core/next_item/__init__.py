@@ -1,0 +1,1 @@
+"""Next-item recommendation: sequences parted for training and test, ranking measured, recommendations explained."""
