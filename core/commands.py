@@ -254,6 +254,7 @@ class Trained:
 class ExplainRow:
     """Explain one row of a run's test part; `changes` sets fields to other raw values ("" is missing).
 
+    `output` chooses among the outputs of a funnel model (empty: the first one); `row` counts in its test rows.
     Result: RowExplained.
     """
 
@@ -262,6 +263,7 @@ class ExplainRow:
     run: str
     row: int
     changes: Mapping[str, str] = field(default_factory=dict)
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,7 +295,7 @@ class RowExplained:
 class MakeValueTable:
     """Cross two fields of a run's test part: support, observed and predicted rate per pair of values.
 
-    Result: ValueTableMade.
+    `output` chooses among the outputs of a funnel model (empty: the first one). Result: ValueTableMade.
     """
 
     command: ClassVar[str] = "value-table"
@@ -301,6 +303,7 @@ class MakeValueTable:
     run: str
     first: str
     second: str
+    output: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ runs/<id>/
   importance.json, terms.json, pairs.json, contributions.npz, contributions.json
   evidence.json, field-effects.json, faithfulness.json
   predictions.parquet    the test rows: raw fields, label, probability
+  funnel.json            of a funnel model: counts, rates, delays, selection
+  outputs/<name>/        quality, explanations, evidence and predictions of each further output, under the same names
   checkpoint/            only while training or interrupted
   log.txt
 """
@@ -34,6 +36,7 @@ from crosslens.relational import Snapshot
 from .commands import Finding
 from .evidence import Faithfulness, FieldEffect, InteractionEvidence
 from .files import read_json, replace_file, replace_folder, write_json, write_text
+from .funnel import FunnelReport
 from .quality import Quality
 
 T = TypeVar("T")
@@ -41,7 +44,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
-    """What a run rests on. `encoded` names the folder of the encoded arrays below the project's data folder."""
+    """What a run rests on. `encoded` names the folder of the encoded arrays below the project's data folder.
+
+    `label` is what is predicted, or the first of the `outputs` where a model has several.
+    """
 
     model: str
     model_title: str
@@ -58,6 +64,12 @@ class RunFacts:
     seconds: Mapping[str, float] = field(default_factory=dict)
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+
+    @property
+    def predicted(self) -> tuple[str, ...]:
+        """Return the outputs of the model, the one in the run folder itself first."""
+        return self.outputs or (self.label,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,56 +89,11 @@ class _ContributionFacts:
     task: str
 
 
-class RunFolder:
-    """Typed access to one run folder; readers return None for what the model did not offer."""
+class OutputFolder:
+    """How good one output of a model is, and why; readers return None for what the model did not offer."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
-
-    @property
-    def model_folder(self) -> Path:
-        """Return where the trained model is."""
-        return self.path / "model"
-
-    @property
-    def encoders_file(self) -> Path:
-        """Return where the encoders are."""
-        return self.path / "encoders.json"
-
-    @property
-    def log_file(self) -> Path:
-        """Return where the log of the training is."""
-        return self.path / "log.txt"
-
-    @property
-    def checkpoints(self) -> FolderCheckpoints:
-        """Return the run's checkpoints."""
-        return FolderCheckpoints(self.path / "checkpoint")
-
-    def save_recipe(self, toml: str) -> None:
-        """Keep the recipe."""
-        write_text(self.path / "recipe.toml", toml)
-
-    def recipe_toml(self) -> str:
-        """Return the recipe as TOML."""
-        return (self.path / "recipe.toml").read_text(encoding="utf-8")
-
-    def save_facts(self, facts: RunFacts) -> None:
-        """Keep the facts."""
-        write_json(self.path / "facts.json", facts)
-
-    def facts(self) -> RunFacts:
-        """Return the facts; ProjectError if the run has none yet."""
-        return read_json(self.path / "facts.json", RunFacts)
-
-    def save_history(self, epochs: tuple[FitProgress, ...]) -> None:
-        """Keep the progress of every epoch."""
-        write_json(self.path / "history.json", _History(epochs))
-
-    def history(self) -> tuple[FitProgress, ...]:
-        """Return the progress of every epoch; empty if there is none."""
-        found = self._read("history.json", _History)
-        return found.epochs if found else ()
 
     def save_quality(self, part: str, quality: Quality) -> None:
         """Keep the quality on "test" or "validation"."""
@@ -223,6 +190,74 @@ class RunFolder:
     def _read(self, name: str, kind: type[T]) -> T | None:
         path = self.path / name
         return read_json(path, kind) if path.exists() else None
+
+
+class RunFolder(OutputFolder):
+    """Typed access to one run folder; what it holds about an output is about the first one."""
+
+    @property
+    def model_folder(self) -> Path:
+        """Return where the trained model is."""
+        return self.path / "model"
+
+    @property
+    def encoders_file(self) -> Path:
+        """Return where the encoders are."""
+        return self.path / "encoders.json"
+
+    @property
+    def log_file(self) -> Path:
+        """Return where the log of the training is."""
+        return self.path / "log.txt"
+
+    @property
+    def checkpoints(self) -> FolderCheckpoints:
+        """Return the run's checkpoints."""
+        return FolderCheckpoints(self.path / "checkpoint")
+
+    def save_recipe(self, toml: str) -> None:
+        """Keep the recipe."""
+        write_text(self.path / "recipe.toml", toml)
+
+    def recipe_toml(self) -> str:
+        """Return the recipe as TOML."""
+        return (self.path / "recipe.toml").read_text(encoding="utf-8")
+
+    def save_facts(self, facts: RunFacts) -> None:
+        """Keep the facts."""
+        write_json(self.path / "facts.json", facts)
+
+    def facts(self) -> RunFacts:
+        """Return the facts; ProjectError if the run has none yet."""
+        return read_json(self.path / "facts.json", RunFacts)
+
+    def save_history(self, epochs: tuple[FitProgress, ...]) -> None:
+        """Keep the progress of every epoch."""
+        write_json(self.path / "history.json", _History(epochs))
+
+    def history(self) -> tuple[FitProgress, ...]:
+        """Return the progress of every epoch; empty if there is none."""
+        found = self._read("history.json", _History)
+        return found.epochs if found else ()
+
+    def output(self, name: str = "") -> OutputFolder:
+        """Return what is known about an output: its own folder, or this one for the first or an unnamed output."""
+        path = self.path / "outputs" / name
+        return OutputFolder(path) if name and path.exists() else self
+
+    def new_output(self, name: str) -> OutputFolder:
+        """Return the folder of a further output, made if need be."""
+        folder = OutputFolder(self.path / "outputs" / name)
+        folder.path.mkdir(parents=True, exist_ok=True)
+        return folder
+
+    def save_funnel(self, report: FunnelReport) -> None:
+        """Keep what a funnel model tells of its funnel."""
+        write_json(self.path / "funnel.json", report)
+
+    def funnel(self) -> FunnelReport | None:
+        """Return what a funnel model told of its funnel."""
+        return self._read("funnel.json", FunnelReport)
 
 
 class FolderCheckpoints:

@@ -126,12 +126,17 @@ class FitContext:
 
 @dataclass(frozen=True, slots=True)
 class ExplainContext:
-    """What the app lends a model while it explains."""
+    """What the app lends a model while it explains.
+
+    `output` is what a funnel model is asked about, named as `Output` does; empty: all of its outputs. A model may
+    answer for others too; what an explanation is about stands in its `task`.
+    """
 
     seed: int = 0
     threads: int = 1
     progress: Callable[[float], None] = lambda _: None
     should_stop: Callable[[], bool] = _never
+    output: str = ""
 
 
 class FittedModel(Protocol):

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from crosslens.data import EncodedDataset
-from crosslens.errors import ProjectError
+from crosslens.errors import ParameterError, ProjectError
 from crosslens.models import FittedModel
 from crosslens.runs import RunRecord
 
 from ..encoding import Encoders, open_encoded
+from ..outputs import labelled_for
 from ..ports import ProjectStore
 from ..recipe_toml import recipe_from_toml
 from ..run_folder import RunFacts, RunFolder
@@ -31,8 +32,17 @@ class OpenRun:
     model: FittedModel
     project: ProjectStore
 
-    def test_data(self) -> EncodedDataset:
-        """Return the encoded test rows, in the order of the run's predictions."""
+    def output(self, name: str = "") -> str:
+        """Return the output of that name, or the first; ParameterError if the model has no such output."""
+        known = self.facts.predicted
+        if name and name not in known:
+            raise ParameterError(
+                f"{self.facts.model_title} has no output {name!r}.", do=f"It has {', '.join(known)}.", output=name
+            )
+        return name or known[0]
+
+    def test_data(self, output: str) -> EncodedDataset:
+        """Return the encoded test rows an output is measured on, with its label, in the order of its predictions."""
         folder = self.project.data_folder / self.facts.encoded
         recipe = recipe_from_toml(self.record.recipe)
         encoded = (
@@ -40,7 +50,7 @@ class OpenRun:
             if folder.exists()
             else encode_again(self.facts.snapshot, recipe, self.encoders, folder)
         )
-        return encoded.take(self.folder.test_rows())
+        return labelled_for(output, encoded.take(self.folder.output(output).test_rows()))
 
 
 @contextmanager

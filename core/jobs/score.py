@@ -12,13 +12,16 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from crosslens._scratch import scratch
+from crosslens.data import Float64Array
 from crosslens.errors import StorageError
+from crosslens.models import Predictions
 from crosslens.relational import ColumnRef, JoinKind, QuerySpec, Snapshot
 from crosslens.schema import FieldRole, TimePart
 
 from ..commands import Phase, Score, Scored
 from ..encoding import encode
 from ..files import replace_file
+from ..outputs import logits, probability_column
 from ..ports import RowSource
 from ..recipe import Recipe
 from ..recipe_toml import recipe_from_toml
@@ -91,15 +94,18 @@ def _predict(run: OpenRun, table: pa.Table, snapshot: Snapshot, folder: Path, co
     control.say(Phase.ENCODING, f"Encoding {table.num_rows:,} rows")
     encoders = replace(run.encoders, columns=snapshot.columns)
     data = encode(snapshot_rows(snapshot), encoders, folder / "encoded", labels=False)
-    parts = []
+    outputs = run.facts.predicted
+    parts: dict[str, list[Float64Array]] = {output: [] for output in outputs}
     for start in range(0, len(data), _ROWS_AT_ONCE):
         control.check()
         control.say(Phase.EVALUATING, "Predicting", start / len(data))
-        parts.append(run.model.predict(data.take(slice(start, start + _ROWS_AT_ONCE))).probability())
+        predictions = run.model.predict(data.take(slice(start, start + _ROWS_AT_ONCE)))
+        for output in outputs:
+            parts[output].append(Predictions({output: logits(predictions, output)}).probability())
     columns = [table.column(index) for index in range(table.num_columns)]
     names = _column_names(snapshot.columns, recipe_names(run))
-    probability = pa.chunked_array([pa.array(part) for part in parts], type=pa.float64())
-    return pa.table([*columns, probability], names=[*names, f"probability_{run.facts.label}"])
+    chances = [pa.chunked_array([pa.array(part) for part in parts[output]], type=pa.float64()) for output in outputs]
+    return pa.table([*columns, *chances], names=[*names, *map(probability_column, outputs)])
 
 
 def recipe_names(run: OpenRun) -> dict[ColumnRef, str]:

@@ -17,19 +17,22 @@ from typing import Any
 from uuid import uuid4
 
 from crosslens.errors import DataError, ProjectError, Stopped, UserError
-from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec
+from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec, Task
 from crosslens.parameters import parameters_from_plain
-from crosslens.runs import RunRecord, RunStatus, StoredConnection, StoredPreparation, new_run_id
+from crosslens.runs import Metric, RunRecord, RunStatus, StoredConnection, StoredPreparation, new_run_id
 
 from ..commands import Phase, Progress, Train, Trained
 from ..files import replace_folder, write_text
+from ..funnel import FunnelTimes
+from ..outputs import metric_key, outputs_of, training_for
 from ..ports import ProjectStore
 from ..recipe import Recipe
 from ..recipe_toml import recipe_from_toml, recipe_to_toml
 from ..run_folder import RunFacts, RunFolder
 from ..services import JobControl, Services
-from .assess import assess
+from .assess import Assessed, assess
 from .data import PreparedData, prepare_data
+from .funnel import funnel_times
 
 _PACKAGES = ("crosslens", "torch", "lightgbm", "scikit-learn", "numpy", "pyarrow", "sqlalchemy")
 _SECONDS_BETWEEN_SAVES = 2.0
@@ -58,9 +61,10 @@ def train(request: Train, services: Services, control: JobControl) -> Trained:
         _remember(plans[0].recipe, project)
         with _accounted(plans, project):
             data = prepare_data(plans[0].recipe, project, services, control)
+            times = _funnel_times(plans, services, control)
             for plan in plans:
                 control.check()
-                errors += _attempt(plan, data, project, services, control)
+                errors += _attempt(plan, data, times, project, services, control)
         if errors:
             raise errors[0]
         return Trained(tuple(plan.record.id for plan in plans))
@@ -147,11 +151,23 @@ def _accounted(plans: Sequence[_Plan], project: ProjectStore) -> Iterator[None]:
         raise
 
 
+def _funnel_times(plans: Sequence[_Plan], services: Services, control: JobControl) -> FunnelTimes | None:
+    """Return when clicks and conversions happen, if a model asks for it: their tables are read once for all models."""
+    if not any(plan.spec.task is Task.FUNNEL for plan in plans):
+        return None
+    return funnel_times(plans[0].recipe, services, control)
+
+
 def _attempt(
-    plan: _Plan, data: PreparedData, project: ProjectStore, services: Services, control: JobControl
+    plan: _Plan,
+    data: PreparedData,
+    times: FunnelTimes | None,
+    project: ProjectStore,
+    services: Services,
+    control: JobControl,
 ) -> list[Exception]:
     try:
-        _run(plan, data, project, services, control)
+        _run(plan, data, times, project, services, control)
     except Stopped:
         raise
     except Exception as error:  # a stranger's model may raise anything; the other models still get their turn
@@ -172,27 +188,36 @@ def _close(plans: Sequence[_Plan], project: ProjectStore, status: RunStatus, err
             project.save_run(replace(current, status=status, finished=datetime.now(UTC), error=error, pid=0))
 
 
-def _run(plan: _Plan, data: PreparedData, project: ProjectStore, services: Services, control: JobControl) -> None:
+def _run(
+    plan: _Plan,
+    data: PreparedData,
+    times: FunnelTimes | None,
+    project: ProjectStore,
+    services: Services,
+    control: JobControl,
+) -> None:
     started = time.perf_counter()
     model, history, stopped = _fit(plan, data, services, control)
     trained = time.perf_counter()
+    outputs = outputs_of(plan.spec, model, data.test)
     plan.folder.save_history(history)
     write_text(plan.folder.encoders_file, data.encoders.to_json())
     replace_folder(plan.folder.model_folder, model.save)
     try:
-        assess(model, plan.spec, data, plan.folder, seed=plan.recipe.seed, services=services, control=control)
+        assess(Assessed(model, plan.spec, outputs, plan.recipe, data, times), plan.folder, services, control)
     except Stopped:
         stopped = True
     seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
-    plan.folder.save_facts(_facts(plan, data, services, seconds))
+    plan.folder.save_facts(_facts(plan, data, outputs, services, seconds))
     plan.folder.checkpoints.clear()
-    _finish(plan, data, project, stopped=stopped, seconds=time.perf_counter() - started)
+    _finish(plan, data, outputs, project, stopped=stopped, seconds=time.perf_counter() - started)
     if stopped:
         raise Stopped("Stopped; the best model so far was kept.")
 
 
-def _finish(plan: _Plan, data: PreparedData, project: ProjectStore, *, stopped: bool, seconds: float) -> None:
-    quality = plan.folder.quality("test")
+def _finish(
+    plan: _Plan, data: PreparedData, outputs: Sequence[str], project: ProjectStore, *, stopped: bool, seconds: float
+) -> None:
     project.save_run(
         replace(
             project.run(plan.record.id),
@@ -200,10 +225,21 @@ def _finish(plan: _Plan, data: PreparedData, project: ProjectStore, *, stopped: 
             finished=datetime.now(UTC),
             seconds=seconds,
             data_fingerprint=data.test_fingerprint,
-            metrics={metric.name: metric for metric in quality.metrics} if quality else {},
+            metrics=_metrics(plan.folder, outputs),
             pid=0,
         )
     )
+
+
+def _metrics(folder: RunFolder, outputs: Sequence[str]) -> dict[str, Metric]:
+    """Return what was measured on the test rows, output by output."""
+    found = {}
+    for place, output in enumerate(outputs):
+        quality = folder.output(output if place else "").quality("test")
+        for metric in quality.metrics if quality else ():
+            key = metric_key(output, metric.name, outputs)
+            found[key] = replace(metric, name=key)
+    return found
 
 
 def _fit(
@@ -220,7 +256,7 @@ def _fit(
             log=log,
         )
         control.progress(Progress(Phase.TRAINING, 0.0, plan.spec.title, run=plan.record.id, model=plan.spec.title))
-        model = plan.spec.build(plan.parameters).fit(data.training, context)
+        model = plan.spec.build(plan.parameters).fit(training_for(plan.spec.task, data.training), context)
     stopped = control.stop.is_set()
     # Stop ends the training; measuring what was kept takes seconds and may be stopped again.
     control.stop.clear()
@@ -283,7 +319,9 @@ def _logged(folder: RunFolder) -> Iterator[logging.Logger]:
         handler.close()
 
 
-def _facts(plan: _Plan, data: PreparedData, services: Services, seconds: dict[str, float]) -> RunFacts:
+def _facts(
+    plan: _Plan, data: PreparedData, outputs: Sequence[str], services: Services, seconds: dict[str, float]
+) -> RunFacts:
     return RunFacts(
         model=plan.spec.id,
         model_title=plan.spec.title,
@@ -294,11 +332,12 @@ def _facts(plan: _Plan, data: PreparedData, services: Services, seconds: dict[st
         rows_validation=len(data.split.validation),
         rows_test=len(data.split.test),
         fields=data.encoded.schema.names,
-        label=data.encoded.schema.labels[0],
+        label=outputs[0],
         versions=_versions(),
         threads=services.threads,
         seconds=seconds,
         findings=data.findings,
+        outputs=tuple(outputs) if len(outputs) > 1 else (),
     )
 
 
