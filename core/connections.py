@@ -15,6 +15,16 @@ FILE_DIALECTS = frozenset({"sqlite", "duckdb", "files"})
 PORTS: Mapping[str, int] = {"postgresql": 5432, "mysql": 3306, "mariadb": 3306}
 """The port a server listens on unless told otherwise."""
 
+TITLES: Mapping[str, str] = {
+    "sqlite": "SQLite",
+    "duckdb": "DuckDB",
+    "files": "Files",
+    "postgresql": "PostgreSQL",
+    "mysql": "MySQL",
+    "mariadb": "MariaDB",
+}
+"""What the kinds of databases are called; others go by the name of their dialect."""
+
 _URL = re.compile(r"(?P<dialect>[A-Za-z][\w+.-]*)://(?P<rest>.*)", re.DOTALL)
 _AUTHORITY = re.compile(r"(?P<host>\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
 _FAMILIES = {"postgres": "postgresql", "postgresql": "postgresql", "mysql": "mysql", "mariadb": "mariadb"}
@@ -46,6 +56,21 @@ def connection_text(connection: ConnectionSpec) -> str:
     host = f"[{connection.host}]" if ":" in connection.host else connection.host
     port = f":{connection.port}" if connection.port else ""
     return f"{connection.dialect}://{user}{host}{port}/{quote(connection.database, safe='')}"
+
+
+def connection_kind(connection: ConnectionSpec) -> str:
+    """Return what kind of database a connection leads to: "PostgreSQL"."""
+    return TITLES.get(connection.dialect, connection.dialect)
+
+
+def connection_place(connection: ConnectionSpec) -> str:
+    """Return where the database is: the folder of a file, or server and user."""
+    if connection.dialect in FILE_DIALECTS:
+        return str(Path(connection.database).parent)
+    usual = PORTS.get(connection.dialect, 0)
+    port = f":{connection.port}" if connection.port not in (0, usual) else ""
+    user = f"{connection.username}@" if connection.username else ""
+    return f"{user}{connection.host or 'localhost'}{port}"
 
 
 def _from_url(dialect: str, rest: str) -> ConnectionSpec:

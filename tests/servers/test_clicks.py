@@ -29,14 +29,14 @@ def shop(server: Server) -> Server:
 
 
 def fill(panel: ConnectPanel, qtbot: Any, server: Server, password: str) -> None:
-    spec = server.reader
-    choose(panel.kind, spec.dialect)
-    panel.port.setValue(spec.port)
-    for box, text in ((panel.host, spec.host), (panel.database, spec.database), (panel.username, spec.username)):
+    spec, form = server.reader, panel.form
+    choose(form.kind, spec.dialect)
+    form.port.setValue(spec.port)
+    for box, text in ((form.host, spec.host), (form.database, spec.database), (form.username, spec.username)):
         box.clear()
         qtbot.keyClicks(box, text)
-    panel.password.clear()
-    panel.password.insert(password)  # QTest types nothing but ASCII
+    form.password.clear()
+    form.password.insert(password)  # QTest types nothing but ASCII
 
 
 def choose(box: QComboBox, value: str) -> None:
@@ -58,7 +58,7 @@ def test_a_server_becomes_an_exported_report_and_the_password_is_nowhere(
     fill(panel, qtbot, shop, shop.reader.secret or "")
     qtbot.mouseClick(panel.connect_button, Qt.MouseButton.LeftButton)
     prepare(window, qtbot, "impressions")
-    assert panel.password.text() == ""
+    assert panel.form.password.text() == ""
     train_logistic(window, qtbot)
     html = export_report(window, qtbot, tmp_path / "report.html", monkeypatch)
     assert "impressions" in html

@@ -9,19 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PySide6.QtWidgets import QAbstractButton
 
-from core.commands import OpenSource
+from core.commands import OpenSource, Train
 from core.credentials import PassingCredentials
+from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens.errors import SourceError
 from crosslens.relational import ConnectionSpec
-from crosslens.runs import StoredConnection
 from ui.desktop.opening import open_project, open_saved
 from ui.desktop.pages.data import DataPage
-from ui.desktop.pages.data_connect import OWN, PASSWORD, VARIABLE, ConnectPanel
+from ui.desktop.pages.data_connect import ConnectPanel
+from ui.desktop.pages.data_connect_answer import Said
+from ui.desktop.pages.data_connect_form import OTHER, OWN, PASSWORD, SHOWN, VARIABLE, Chosen, ConnectionForm
 from ui.desktop.services import DesktopServices
 from ui.desktop.session import Session
+from ui.desktop.ssl_options import SslMode
 
+from .pages_helpers import recipe
 from .shop import CONNECTION, OVERVIEW
 
 SECRET = "s3cret-pa55"
@@ -61,56 +64,64 @@ def recorded(session: Session) -> list[dict[str, Any]]:
 
 
 def fill(panel: ConnectPanel, *, database: str = "shop", password: str = SECRET) -> None:
-    panel.host.setText("db.example.org")
-    panel.database.setText(database)
-    panel.username.setText("ann")
-    panel.password.setText(password)
+    panel.form.host.setText("db.example.org")
+    panel.form.database.setText(database)
+    panel.form.username.setText("ann")
+    panel.form.password.setText(password)
+
+
+def recipe_of(source: ConnectionSpec) -> str:
+    return recipe_to_toml(replace(recipe_from_toml(recipe("net")), source=source))
 
 
 def try_it(panel: ConnectPanel, qtbot: Any) -> str:
     panel.test_button.click()
-    qtbot.waitUntil(lambda: panel._testing is None)
+    qtbot.waitUntil(lambda: not panel.testing)
     return panel.answer
 
 
 def test_a_pasted_url_fills_the_form_and_loses_its_password_at_once(panel: ConnectPanel) -> None:
-    panel.url.setText(URL)
-    assert SECRET not in panel.url.text()
-    assert panel.url.isUndoAvailable() is False
-    connection = panel.connection
+    panel.form.url.setText(URL)
+    assert SECRET not in panel.form.url.text()
+    assert panel.form.url.isUndoAvailable() is False
+    connection = panel.form.connection
     assert (connection.host, connection.port, connection.username) == ("db.example.org", 6432, "ann")
     assert connection.options == {"sslmode": "verify-full", "sslrootcert": "/ca.pem"}
-    assert panel._with_secret().secret == SECRET
+    assert panel.form.complete().secret == SECRET
 
 
 def test_a_typed_url_is_read_when_it_is_done(panel: ConnectPanel, qtbot: Any) -> None:
-    qtbot.keyClicks(panel.url, "mariadb://bob@db/shop")
-    assert panel.database.text() == ""
-    panel.url.editingFinished.emit()
-    assert (panel.kind.currentData(), panel.database.text(), panel.port.value()) == ("mariadb", "shop", 3306)
+    qtbot.keyClicks(panel.form.url, "mariadb://bob@db/shop")
+    assert panel.form.database.text() == ""
+    panel.form.url.editingFinished.emit()
+    assert (panel.form.kind.currentData(), panel.form.database.text(), panel.form.port.value()) == (
+        "mariadb",
+        "shop",
+        3306,
+    )
 
 
 @pytest.mark.parametrize("text", ["shop at home, please", "postgresql://ann@db:no-port/shop"])
 def test_a_text_that_is_no_url_is_said_beside_the_form(panel: ConnectPanel, text: str) -> None:
-    panel.url.setText(text)
+    panel.form.url.setText(text)
     assert "dialect://" in panel.answer.lower() or "DIALECT://" in panel.answer
 
 
 def test_the_usual_port_follows_the_kind_and_a_port_of_ones_own_stays(panel: ConnectPanel) -> None:
-    assert panel.port.value() == 5432
-    panel.kind.setCurrentIndex(panel.kind.findData("mariadb"))
-    assert panel.port.value() == 3306
-    panel.port.setValue(3307)
-    panel.kind.setCurrentIndex(panel.kind.findData("postgresql"))
-    assert panel.port.value() == 3307
+    assert panel.form.port.value() == 5432
+    panel.form.kind.setCurrentIndex(panel.form.kind.findData("mariadb"))
+    assert panel.form.port.value() == 3306
+    panel.form.port.setValue(3307)
+    panel.form.kind.setCurrentIndex(panel.form.kind.findData("postgresql"))
+    assert panel.form.port.value() == 3307
 
 
 def test_a_password_leaves_its_box_before_anything_is_asked(panel: ConnectPanel, session: Session, qtbot: Any) -> None:
     fill(panel)
     panel.test_button.click()
-    assert panel.password.text() == ""
+    assert panel.form.password.text() == ""
     assert panel.test_button.text() == "Testing… Stop"
-    qtbot.waitUntil(lambda: panel._testing is None)
+    qtbot.waitUntil(lambda: not panel.testing)
     line = recorded(session)[-1]
     assert line["secret"] == SECRET
     assert SECRET not in json.dumps(line["arguments"])
@@ -119,7 +130,7 @@ def test_a_password_leaves_its_box_before_anything_is_asked(panel: ConnectPanel,
 def test_a_test_that_works_says_how_many_tables_and_what_keeps_them_safe(panel: ConnectPanel, qtbot: Any) -> None:
     fill(panel)
     assert try_it(panel, qtbot) == "It works: 4 tables can be read.\nOpened read-only."
-    assert panel._badge.text() == "read-only"
+    assert panel.lines.badge.text() == "read-only"
     assert session_is_untouched(panel)
 
 
@@ -133,7 +144,7 @@ def test_a_database_nothing_guards_gets_another_badge(
     answer_with(OpenSource.command, replace(OVERVIEW, read_only=""))
     fill(panel)
     assert "SELECT" in try_it(panel, qtbot)
-    assert panel._badge.text() == "read-only not enforced"
+    assert panel.lines.badge.text() == "read-only not enforced"
 
 
 def test_a_test_that_fails_says_what_why_and_what_to_do(panel: ConnectPanel, qtbot: Any) -> None:
@@ -145,7 +156,7 @@ def test_a_test_that_takes_long_is_stopped_by_the_same_button(panel: ConnectPane
     fill(panel, database="slow")
     panel.test_button.click()
     panel.test_button.click()
-    qtbot.waitUntil(lambda: panel._testing is None)
+    qtbot.waitUntil(lambda: not panel.testing)
     assert panel.test_button.text() == "Test"
 
 
@@ -160,18 +171,18 @@ def test_an_empty_form_says_what_is_missing_and_asks_nobody(panel: ConnectPanel,
 )
 def test_the_ways_to_sign_in(panel: ConnectPanel, way: str, variable: str, has_credential: bool) -> None:
     fill(panel)
-    panel.way.setCurrentIndex(panel.way.findData(way))
-    panel.variable.setText("SHOP_PW")
-    connection = panel._with_secret()
+    panel.form.way.setCurrentIndex(panel.form.way.findData(way))
+    panel.form.variable.setText("SHOP_PW")
+    connection = panel.form.complete()
     assert connection.password_variable == variable
     assert bool(connection.credential) is has_credential
     assert (connection.secret is not None) is has_credential
-    assert panel.password.isVisible() is has_credential
+    assert panel.form.password.isVisible() is has_credential
 
 
 def test_without_a_keyring_the_panel_says_how_long_the_password_is_kept(panel: ConnectPanel) -> None:
-    assert panel._passing.isVisible()
-    assert not panel.remember.isVisible()
+    assert panel.form.shows("passing")
+    assert not panel.form.remember.isVisible()
 
 
 def test_connecting_makes_a_project_that_knows_everything_but_the_password(
@@ -190,13 +201,16 @@ def test_connecting_makes_a_project_that_knows_everything_but_the_password(
             assert SECRET.encode() not in file.read_bytes(), file
 
 
-def test_jobs_without_a_connection_get_the_password_beside_their_arguments(
+def test_a_training_gets_the_password_of_its_recipes_source_and_no_other(
     panel: ConnectPanel, session: Session, qtbot: Any
 ) -> None:
     fill(panel)
     with qtbot.waitSignal(session.navigated):
         panel.connect_button.click()
-    assert session._secret_of(object()) == SECRET
+    source = session.project.connections()[0].spec
+    assert session._secret_of(Train(session.project.folder, recipe_of(source))) == SECRET
+    elsewhere = replace(source, host="elsewhere.example.org", credential="another")
+    assert session._secret_of(Train(session.project.folder, recipe_of(elsewhere))) is None
     assert session._secret_of(OpenSource(CONNECTION)) is None
 
 
@@ -208,7 +222,7 @@ def test_another_server_never_gets_the_password_of_this_one(
         panel.connect_button.click()
     page.connect_to_server()
     fill(panel, password="")
-    panel.host.setText("elsewhere.example.org")
+    panel.form.host.setText("elsewhere.example.org")
     try_it(panel, qtbot)
     line = recorded(session)[-1]
     assert line["arguments"]["connection"]["host"] == "elsewhere.example.org"
@@ -217,9 +231,9 @@ def test_another_server_never_gets_the_password_of_this_one(
 
 def test_a_password_is_forgotten_when_one_leaves_the_panel(page: DataPage, panel: ConnectPanel) -> None:
     fill(panel)
-    panel._with_secret()
+    panel.form.complete()
     panel.back_button.click()
-    assert panel._secret is None
+    assert panel.form.secret is None
     assert page.start.isVisible()
 
 
@@ -234,9 +248,9 @@ def test_a_saved_connection_whose_password_is_gone_asks_for_it(
     session.forget_secret(session.services.projects.open(folder).connections()[0].spec)
     open_project(session, folder)
     assert panel.isVisible()
-    assert panel._title.text() == "Password for shop"
-    assert panel.username.text() == "ann"
-    panel.password.setText(SECRET)
+    assert panel.title.text() == "Password for shop"
+    assert panel.form.username.text() == "ann"
+    panel.form.password.setText(SECRET)
     with qtbot.waitSignal(session.navigated):
         panel.connect_button.click()
     assert session.project.folder == folder
@@ -279,20 +293,6 @@ def test_a_locked_keyring_is_said_and_the_password_asked_for(services: DesktopSe
     session.close()
 
 
-def test_a_password_is_forgotten_on_request(page: DataPage, panel: ConnectPanel, session: Session, qtbot: Any) -> None:
-    fill(panel)
-    with qtbot.waitSignal(session.navigated):
-        panel.connect_button.click()
-    saved = session.project.connections()[0].spec
-    assert not session.needs_password(saved)
-    page.connect_to_server()
-    name = "Forget the password of shop"
-    button = next(each for each in panel.findChildren(QAbstractButton) if each.accessibleName() == name)
-    button.click()
-    assert not button.isEnabled()
-    assert session.needs_password(saved)
-
-
 @pytest.mark.parametrize("remember", [True, False])
 def test_the_keyring_keeps_a_password_only_if_asked_to(remember: bool, services: DesktopServices, qtbot: Any) -> None:
     session = Session(replace(services, credentials=Keyring()))
@@ -300,7 +300,7 @@ def test_the_keyring_keeps_a_password_only_if_asked_to(remember: bool, services:
     qtbot.addWidget(panel)
     panel.begin()
     fill(panel)
-    panel.remember.setChecked(remember)
+    panel.form.remember.setChecked(remember)
     with qtbot.waitSignal(session.navigated):
         panel.connect_button.click()
     saved = session.project.connections()[0].spec
@@ -308,22 +308,48 @@ def test_the_keyring_keeps_a_password_only_if_asked_to(remember: bool, services:
     session.close()
 
 
-def test_saved_connections_are_listed_with_their_badge(
-    page: DataPage, panel: ConnectPanel, session: Session, open_shop: Callable[[], None]
-) -> None:
-    open_shop()
-    for number, dialect in enumerate(("postgresql", "mssql+pyodbc")):
-        spec = ConnectionSpec(dialect, f"db{number}", "host")
-        session.project.save_connection(StoredConnection(str(number), f"db{number}", spec))
-    page.connect_to_server()
-    names = [button.accessibleName() for button in panel.findChildren(QAbstractButton)]
-    assert {"Open saved connection db0", "Open saved connection db1"} <= set(names)
-    badges = [label.text() for label in panel.findChildren(type(panel._badge)) if label.text()]
-    assert badges.count("read-only") == 1
-    assert badges.count("read-only not enforced") == 1
-
-
 def test_every_box_of_the_form_has_a_name_for_a_screen_reader(panel: ConnectPanel) -> None:
-    boxes = [panel.url, panel.kind, panel.dialect, panel.host, panel.port, panel.database, panel.username]
-    boxes += [panel.way, panel.password, panel.variable, panel.ssl, *panel.files]
+    form = panel.form
+    boxes = [form.url, form.kind, form.dialect, form.host, form.port, form.database, form.username]
+    boxes += [form.way, form.password, form.variable, form.ssl, *(line.box for line in form.files)]
     assert all(box.accessibleName() for box in boxes)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "shown"),
+    [
+        (Chosen("postgresql"), {"password", "passing", "ssl"}),
+        (Chosen("postgresql", lasting=True), {"password", "remember", "ssl"}),
+        (Chosen("mysql", VARIABLE), {"variable", "ssl"}),
+        (Chosen("mariadb", OWN, SslMode.REQUIRE), {"ssl", "authority", "certificate", "key"}),
+        (Chosen("postgresql", OWN, SslMode.DISABLE), {"ssl"}),
+        (Chosen(OTHER, OWN, SslMode.REQUIRE), {"dialect"}),
+    ],
+)
+def test_each_line_of_the_form_is_there_when_it_matters(chosen: Chosen, shown: set[str]) -> None:
+    assert {name for name, is_shown in SHOWN.items() if is_shown(chosen)} == shown
+
+
+def test_the_form_alone_gives_a_connection_or_says_what_is_missing(qtbot: Any) -> None:
+    form = ConnectionForm()
+    qtbot.addWidget(form)
+    said: list[Said] = []
+    form.said.connect(said.append)
+    form.start(lasting=False)
+    assert form.complete() is None
+    assert said[-1].what == "Where is the database?"
+    form.kind.setCurrentIndex(form.kind.findData(OTHER))
+    assert form.complete() is None
+    assert said[-1].what == "Which kind of database is it?"
+    form.dialect.setText("mssql+pyodbc")
+    form.database.setText("shop")
+    form.password.setText(SECRET)
+    connection = form.complete()
+    assert connection is not None
+    assert (connection.dialect, connection.database, connection.secret) == ("mssql+pyodbc", "shop", SECRET)
+    assert form.password.text() == ""
+
+
+def test_a_file_is_not_taken_for_a_server(panel: ConnectPanel) -> None:
+    panel.form.url.setText("sqlite:////data/shop.db")
+    assert panel.answer.startswith("This is a file.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from uuid import uuid4
@@ -79,8 +80,8 @@ def open_source(session: Session, connection: ConnectionSpec, then: Callable[[],
     session.ask("source", OpenSource(connection), opened, busy=_tr("Opening {name}…").format(name=name))
 
 
-def open_saved(session: Session, saved: ConnectionSpec) -> None:
-    """Open another connection of the project; its password is asked for if it is kept nowhere."""
+def open_saved(session: Session, saved: ConnectionSpec, then: Callable[[], None] = _nothing) -> None:
+    """Open another connection of the project; its password is asked for if it is kept nowhere. `then` follows."""
     connection = session.with_secret(saved)
     if session.needs_password(connection):
         session.ask_password(connection)
@@ -92,6 +93,7 @@ def open_saved(session: Session, saved: ConnectionSpec) -> None:
             session.start_draft(None)
         session.navigate("data")
         _restore(session)
+        then()
 
     connect(session, connection, then=opened)
 
@@ -183,7 +185,8 @@ def _restore(session: Session) -> None:
         session.fail(error)
         return
     if is_same_source(recipe.source, session.connection):
-        _start(session, from_recipe(recipe))
+        source = without_secret(session.connection)  # its password may be kept under another name by now
+        _start(session, replace(from_recipe(recipe), source=source))
 
 
 def _start(session: Session, draft: Draft, *, to: str = "", notice: Notice | None = None) -> None:
@@ -223,9 +226,9 @@ def _take_project(
 def _save_connection(session: Session, connection: ConnectionSpec, name: str) -> None:
     if session.project is None or session.project.read_only:
         return
-    known = session.project.connections()
-    same = (saved.id for saved in known if source_key(saved.spec) == source_key(connection))
-    saved = StoredConnection(next(same, uuid4().hex), name, without_secret(connection), datetime.now(UTC))
+    known = {source_key(saved.spec): saved for saved in reversed(session.project.connections())}
+    former = known.get(source_key(connection), StoredConnection(uuid4().hex, name, connection))  # its name may be own
+    saved = StoredConnection(former.id, former.name, without_secret(connection), datetime.now(UTC))
     try:
         session.project.save_connection(saved)
     except UserError as error:

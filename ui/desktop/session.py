@@ -7,6 +7,7 @@ runsChanged          a run began, ended, or was edited
 jobsChanged          the queue of jobs, or the state of one
 busyChanged          what the source is being asked, for the busy line of Data and Prepare
 navigated            a page id: bring it to the front
+connectionsChanged   a saved connection was renamed or deleted
 passwordWanted       a connection whose password is kept nowhere: ask for it
 noticed              a Notice for the message bar (None clears it)
 """
@@ -21,18 +22,19 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from core.commands import Progress, SourceOverview, Train
+from core.commands import Progress, Score, SourceOverview, Train
 from core.ports import ProjectStore
 from core.recipe import ModelChoice, Recipe
-from core.recipe_toml import recipe_to_toml
+from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens.errors import UserError
 from crosslens.models import ModelSpec
 from crosslens.relational import ConnectionSpec
-from crosslens.runs import RunRecord, StoredPreparation
+from crosslens.runs import RunRecord, StoredConnection, StoredPreparation
 
 from .draft import Draft
 from .preferences import Preferences
 from .services import DesktopServices
+from .sources import is_file, source_key
 from .worker_client import Failure, Lane, Request
 
 Result = Callable[[Any], None]
@@ -63,6 +65,7 @@ class Session(QObject):
     jobsChanged = Signal()
     busyChanged = Signal()
     navigated = Signal(str)
+    connectionsChanged = Signal()
     passwordWanted = Signal(object)
     noticed = Signal(object)
 
@@ -190,9 +193,12 @@ class Session(QObject):
     def train(
         self, models: Sequence[ModelChoice], on_result: Result | None = None, *, resume: str = "", recipe: str = ""
     ) -> Request | None:
-        """Queue a training of `models` on the current preparation, or resume (then `recipe` is the run's own)."""
+        """Queue a training of `models` on the current preparation, or of a run's own `recipe` (to `resume` it).
+
+        None if there is nothing to train, or the password of the run's source has to be asked for first.
+        """
         text = recipe or self._recipe_text(models)
-        if self.project is None or not text:
+        if self.project is None or not text or not self._may_read(text):
             return None
         command = Train(self.project.folder, text, resume=resume)
         names = ", ".join(self.model_title(choice.id) for choice in models)
@@ -261,13 +267,45 @@ class Session(QObject):
         if remember:
             self.services.credentials.save(connection.credential, secret)
 
-    def forget_secret(self, connection: ConnectionSpec) -> None:
-        """Forget the password of a connection, here and in the keyring."""
+    def forget_secret(self, connection: ConnectionSpec) -> bool:
+        """Forget the password of a connection, here and in the keyring; False (and said) if that stays locked."""
         self._secrets.pop(connection.credential, None)
         try:
             self.services.credentials.forget(connection.credential)
-        except UserError as error:  # the keyring stays locked
+        except UserError as error:
             self.fail(error)
+            return False
+        return True
+
+    def connections(self) -> tuple[StoredConnection, ...]:
+        """Return the project's saved connections, most recently used first."""
+        return () if self.project is None else self.project.connections()
+
+    def rename_connection(self, saved: StoredConnection, name: str) -> None:
+        """Give a saved connection another name; what is wrong with it goes to the message bar."""
+        if self.project is None or name.strip() == saved.name:
+            return
+        try:
+            self.project.rename_connection(saved.id, name)
+        except UserError as error:
+            self.fail(error)
+        self.connectionsChanged.emit()
+
+    def delete_connection(self, saved: StoredConnection, *, with_password: bool) -> None:
+        """Delete a saved connection, and its password if asked to; runs made with it stay.
+
+        The password goes first: if the keyring stays locked, nothing is deleted and that is said.
+        """
+        if self.project is None or self.project.read_only:
+            return
+        try:
+            if with_password and saved.spec.credential:
+                self.services.credentials.forget(saved.spec.credential)
+                self._secrets.pop(saved.spec.credential, None)
+            self.project.delete_connection(saved.id)
+        except UserError as error:
+            self.fail(error)
+        self.connectionsChanged.emit()
 
     def with_secret(self, connection: ConnectionSpec) -> ConnectionSpec:
         """Return a connection with its password if it is kept here; the worker looks it up elsewhere by itself."""
@@ -331,9 +369,65 @@ class Session(QObject):
         self.preferences.sync()
 
     def _secret_of(self, command: Any) -> str | None:
-        """Return the password for a command: of the connection it names, or else of the one worked on."""
-        connection = getattr(command, "connection", self.connection)
-        return connection.secret if isinstance(connection, ConnectionSpec) else None
+        """Return the password for the source a command reads, and never that of another."""
+        source = self._source_of(command)
+        if source is None or is_file(source) or source.secret is not None:
+            return None if source is None else source.secret
+        same = self._known(source)
+        secret = self.with_secret(same).secret
+        if secret is None and same.credential != source.credential:  # the worker would look under the other one
+            return self._looked_up(same)
+        return secret
+
+    def _known(self, source: ConnectionSpec) -> ConnectionSpec:
+        """Return the open or saved connection that leads to `source`; itself if there is none any more."""
+        here = () if self.connection is None else (self.connection,)
+        saved = (*here, *(each.spec for each in self.connections()))
+        return next((spec for spec in saved if source_key(spec) == source_key(source)), source)
+
+    def _looked_up(self, connection: ConnectionSpec) -> str | None:
+        try:
+            return self.services.credentials.secret_for(connection)
+        except UserError as error:  # the keyring stays locked, or a variable is not set
+            self.fail(error)
+            return None
+
+    def _may_read(self, recipe: str) -> bool:
+        """Whether the source of a recipe can be opened; else its password is asked for on the Data page."""
+        source = self._source_of_recipe(recipe)
+        if source is None or is_file(source) or not self.needs_password(self._known(source)):
+            return True
+        self.ask_password(source)
+        self.notify(
+            Notice(
+                self.tr("The password of the database this was trained on is not kept any more."),
+                do=self.tr("Connect to it, then start the training again."),
+                tone="warn",
+            )
+        )
+        return False
+
+    def _source_of(self, command: Any) -> ConnectionSpec | None:
+        """Return the source a command reads: its own, or that of the recipe or run it names."""
+        if isinstance(connection := getattr(command, "connection", None), ConnectionSpec):
+            return connection
+        if isinstance(command, Train):
+            return self._source_of_recipe(command.recipe) if command.recipe else self._source_of_run(command.resume)
+        if isinstance(command, Score):
+            return command.source or self._source_of_run(command.run)
+        return None
+
+    def _source_of_run(self, run_id: str) -> ConnectionSpec | None:
+        try:
+            return None if self.project is None else self._source_of_recipe(self.project.run(run_id).recipe)
+        except UserError:  # the worker will say what is wrong with the run
+            return None
+
+    def _source_of_recipe(self, text: str) -> ConnectionSpec | None:
+        try:
+            return recipe_from_toml(text, folder=None if self.project is None else self.project.folder).source
+        except UserError:  # the worker will say what is wrong with the recipe
+            return None
 
     def _say_progress(self, topic: str, request: Request, progress: Progress) -> None:
         if self._asked.get(topic) is request and progress.message:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from core.connections import FILE_DIALECTS, PORTS, connection_from_text, connection_text
+from core.connections import FILE_DIALECTS, PORTS, connection_from_text, connection_place, connection_text
 from crosslens.errors import SourceError
 from crosslens.relational import ConnectionSpec
 
@@ -51,12 +51,9 @@ def source_name(connection: ConnectionSpec) -> str:
 
 
 def source_place(connection: ConnectionSpec) -> str:
-    """Return where it is: the folder of a file, or server and user."""
-    if is_file(connection):
-        return str(Path(connection.database).parent)
-    port = f":{connection.port}" if connection.port and connection.port != default_port(connection.dialect) else ""
-    user = f"{connection.username}@" if connection.username else ""
-    return f"{connection.dialect}  ·  {user}{connection.host or 'localhost'}{port}"
+    """Return where it is: the folder of a file, or kind, server and user."""
+    place = connection_place(connection)
+    return place if is_file(connection) else f"{connection.dialect}  ·  {place}"
 
 
 def source_key(connection: ConnectionSpec) -> str:

@@ -174,11 +174,12 @@ class DataPage(Page):
         """Offer the connections of the project, and the ways to open something else."""
         menu, session = self._menu, self.session
         menu.clear()
-        saved = () if session.project is None else session.project.connections()
+        saved = session.connections()
         for connection in saved if len(saved) > 1 else ():
             action = menu.addAction(connection.name, lambda *_, chosen=connection: open_saved(session, chosen.spec))
             action.setToolTip(source_place(connection.spec))
-        if len(saved) > 1:
+        if saved:
+            menu.addAction(self.tr("Saved connections…"), lambda: self.connect_to_server())
             menu.addSeparator()
         menu.addAction(self.tr("A database file…"), lambda: choose_database(session, self))
         menu.addAction(self.tr("A server…"), lambda: self.connect_to_server())

@@ -278,8 +278,8 @@ class ResultsPage(Page):
         except UserError as error:
             self.session.fail(error)
             return
-        self.session.train(models, resume=resume, recipe=run.recipe)
-        self.session.navigate("train")
+        if self.session.train(models, resume=resume, recipe=run.recipe) is not None:
+            self.session.navigate("train")
 
     def _forget(self) -> None:
         self._run, self._content, self._in_bin = None, None, False
