@@ -21,9 +21,8 @@ from crosslens import (
     FitProgress,
     TrainingData,
 )
-from plugins.armnet import ArmNetParameters
-from plugins.armnet.estimator import ArmNetEstimator
-from plugins.armnet.scoring import auc
+from plugins.armnet import ArmNetParameters, build
+from plugins.neural.scoring import auc
 
 from .armnet_reference import ReferenceArmNet, reference_epoch, reference_logits
 
@@ -96,7 +95,7 @@ def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str,
         patience=repeats + 1, dropout=0.0, l2=0.0, field_dropout=0.0, learning_rate=_RATE, initial_spread=_SPREAD,
     )  # fmt: skip
     context = FitContext(threads=torch.get_num_threads(), should_stop=before_our_batch, progress=after_our_epoch)
-    model = ArmNetEstimator(parameters).fit(TrainingData(*data), context)
+    model = build(parameters).fit(TrainingData(*data), context)
     scoring, reference_scoring, our_auc, their_auc = _score(model, reference, data[1], repeats)
     return {
         "rows": rows,

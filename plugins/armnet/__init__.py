@@ -12,6 +12,8 @@ from pathlib import Path
 
 from crosslens import Estimator, ExplanationKind, FittedModel, ModelSpec, Task, hookimpl, parameter
 
+from ..neural import recipe
+
 ARM_NET = "arm-net"
 ARM_NET_PLUS = "arm-net-plus"
 
@@ -26,50 +28,23 @@ class ArmNetParameters:
     neurons: int = parameter(
         8, label="Neurons per head", help="Each neuron looks for one combination of fields.", minimum=1, maximum=512
     )
-    embedding: int = parameter(
-        10, label="Embedding width", help="Numbers that describe one value of a field.", minimum=2, maximum=256
-    )
+    embedding: int = recipe.embedding(10)
     alpha: float = parameter(
         1.7, label="Sparsity of the gates", help="1 lets every field in; 2 shuts most out.",
         minimum=1.0, maximum=2.5, step=0.1,
     )  # fmt: skip
-    layers: tuple[int, ...] = parameter(
-        (64,), label="Hidden layers", help="Widths of the layers behind the neurons.", minimum=1, maximum=4096
-    )
-    dropout: float = parameter(
-        0.1, label="Dropout", help="Share of hidden units left out at random while training.",
-        minimum=0.0, maximum=0.9, step=0.05,
-    )  # fmt: skip
-    l2: float = parameter(
-        100.0, label="Embedding L2", help="Holds back the vectors of values with few rows; higher is more cautious.",
-        minimum=0.0, maximum=1e6, logarithmic=True,
-    )  # fmt: skip
-    learning_rate: float = parameter(
-        0.002, label="Learning rate", help="Size of each step. Lower needs more epochs.",
-        minimum=1e-6, maximum=1.0, logarithmic=True,
-    )  # fmt: skip
-    batch_size: int = parameter(
-        1024, label="Batch size", help="Rows per step.", minimum=1, maximum=1_000_000, logarithmic=True
-    )
-    epochs: int = parameter(
-        30,
-        label="Epochs at most",
-        help="Training ends sooner when validation stops improving.",
-        minimum=1,
-        maximum=10_000,
-    )
-    patience: int = parameter(
-        2, label="Patience", help="Epochs without a better validation log loss before the learning rate falls tenfold.",
-        minimum=1, maximum=1000, advanced=True,
-    )  # fmt: skip
-    field_dropout: float = parameter(
-        0.02, label="Field dropout", help="Share of values hidden while training, so that missing and unseen values "
-        "are known when they come.", minimum=0.0, maximum=0.5, step=0.01, advanced=True,
-    )  # fmt: skip
-    initial_spread: float = parameter(
-        0.05, label="Initial spread of embeddings", help="Standard deviation before training.",
-        minimum=0.0001, maximum=1.0, logarithmic=True, advanced=True,
-    )  # fmt: skip
+    layers: tuple[int, ...] = recipe.layers((64,), help="Widths of the layers behind the neurons.")
+    dropout: float = recipe.dropout(0.1)
+    l2: float = recipe.l2(100.0)
+    learning_rate: float = recipe.learning_rate(0.002)
+    batch_size: int = recipe.batch_size(1024)
+    epochs: int = recipe.epochs(30)
+    patience: int = recipe.patience(2)
+    field_dropout: float = recipe.field_dropout(0.02)
+    initial_spread: float = recipe.initial_spread(0.05)
+    gradient_clip: float = recipe.gradient_clip(0.0)
+    positive_weight: float = recipe.positive_weight()
+    negative_rate: float = recipe.negative_rate()
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,16 +55,17 @@ class ArmNetPlusParameters(ArmNetParameters):
         10, label="Deep embedding width", help="Embedding width of the plain network beside the neurons.",
         minimum=2, maximum=256,
     )  # fmt: skip
-    deep_layers: tuple[int, ...] = parameter(
-        (128, 128), label="Deep layers", help="Widths of the layers of the plain network.", minimum=1, maximum=4096
+    deep_layers: tuple[int, ...] = recipe.layers(
+        (128, 128), label="Deep layers", help="Widths of the layers of the plain network."
     )
 
 
 def build(parameters: ArmNetParameters) -> Estimator:
     """Return an untrained model: ARM-Net+ for `ArmNetPlusParameters`, ARM-Net otherwise."""
-    from .estimator import ArmNetEstimator
+    from ..neural.click import ClickEstimator
+    from .fitted import ArmNetModel
 
-    return ArmNetEstimator(parameters)
+    return ClickEstimator(parameters, ArmNetModel)
 
 
 def load(folder: Path) -> FittedModel:

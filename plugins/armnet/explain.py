@@ -13,9 +13,7 @@ through BatchNorm and MLP; the gates are taken as they are on the row.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cache
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -28,42 +26,36 @@ from crosslens import (
     FieldImportance,
     InteractionTerm,
     InteractionTerms,
-    Stopped,
 )
-from crosslens.data import Float64Array
 
-from .baseline import Baseline
-from .batches import chunks
+from ..neural.batches import chunks
+from ..neural.gradients import Path, remainder, some_rows, watched
 from .module import ArmNet, Inside
 
-COMPLETE = 1e-3
-"""Largest gap in logits between the summed contributions and the change of the logit, before it is made good."""
-_STEPS = (8, 32, 128)
-_CHUNK = 256
-_POINTS = 4096
+_MEAN_CHUNK = 512
 _TERMS = 200
 
 
-def contributions(module: ArmNet, baseline: Baseline, data: EncodedDataset, context: ExplainContext) -> Contributions:
-    """Return signed contributions, complete to rounding.
-
-    Rows whose gap exceeds `COMPLETE` are integrated on finer points, up to 128; what is left is spread over the fields
-    in proportion to their size, and `method` says how large it was at most.
-    """
+def contributions(
+    module: ArmNet, origin: Mapping[str, Tensor], data: EncodedDataset, context: ExplainContext
+) -> Contributions:
+    """Return signed contributions from the mean training row (`mean_shares`), complete to rounding."""
     values = np.empty((len(data), len(data.schema.fields)))
     logits, gap = np.empty(len(data)), 0.0
-    origin = _origin_logit(module, baseline)
-    for rows, ids, numbers in _watched(data, context):
-        part = _Rows.of(module, baseline, ids, numbers, origin)
-        integrated, largest = part.contributions()
-        values[rows], logits[rows], gap = integrated, part.logits.numpy(), max(gap, largest)
+    start = _origin_logit(module, origin)
+    for rows, ids, numbers in watched(data, context):
+        with torch.inference_mode():
+            found = module(ids, numbers)[:, 0].double()
+        path = _path(module, origin, module.inside(ids, numbers))
+        values[rows], largest = path.contributions(found - start)
+        logits[rows], gap = found.numpy(), max(gap, largest)
     return Contributions(
         fields=data.schema.names,
         values=values,
-        baseline=np.full(len(data), origin),
+        baseline=np.full(len(data), start),
         logits=logits,
         method="Exact shares of the fields in each neuron, times integrated gradients of the logit from the mean "
-        f"training row; a remainder of at most {gap:.1g} logits per row was spread in proportion.",
+        f"training row; {remainder(gap)}",
     )
 
 
@@ -83,7 +75,7 @@ def interaction_terms(module: ArmNet, data: EncodedDataset, context: ExplainCont
     """Return the sets of two or more fields that gates let in together, most frequent first, 200 at most."""
     counts: Counter[bytes] = Counter()
     sizes: defaultdict[bytes, float] = defaultdict(float)
-    for _, ids, numbers in _watched(data, context):
+    for _, ids, numbers in watched(data, context):
         for key, count, size in _supports(module.inside(ids, numbers)):
             counts[key] += count
             sizes[key] += size
@@ -102,110 +94,45 @@ def interaction_terms(module: ArmNet, data: EncodedDataset, context: ExplainCont
     )
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Rows:
-    """Some rows and the way from the baseline to them: end - start is `change`, and `shares` say whose it is.
+def mean_shares(module: ArmNet, train: EncodedDataset, *, seed: int) -> dict[str, Tensor]:
+    """Return the mean shares of the fields over training rows, or over a random 8,192 of them.
 
-    sums (B, E, N) and deep (B, F, E) move together; shares (B, F, E, N).
+    shares (F, E, N) with s = shares.sum(0); for ARM-Net+ also deep (F, E), its second branch's mean embeddings.
     """
-
-    module: ArmNet
-    start: tuple[Tensor, Tensor | None]
-    change: tuple[Tensor, Tensor | None]
-    inside: Inside
-    baseline: Baseline
-    logits: Tensor
-    origin: float
-
-    @classmethod
-    def of(cls, module: ArmNet, baseline: Baseline, ids: Tensor, values: Tensor, origin: float) -> _Rows:
+    sample = some_rows(train, seed=seed)
+    shares, deep = torch.zeros((), dtype=torch.float64), torch.zeros((), dtype=torch.float64)
+    for _, ids, values in chunks(sample, _MEAN_CHUNK, torch.device("cpu")):
         inside = module.inside(ids, values)
-        start = baseline.shares.sum(0)
-        with torch.inference_mode():
-            logits = module(ids, values).double()
-        deep = None if inside.deep is None or baseline.deep is None else inside.deep - baseline.deep
-        return cls(module, (start, baseline.deep), (inside.sums - start, deep), inside, baseline, logits, origin)
-
-    def contributions(self) -> tuple[Float64Array, float]:
-        """Return contributions (B, F) that sum to logit - origin, and the largest gap that was made good."""
-        result = torch.zeros(self.inside.embedded.shape[:2], dtype=torch.float64)
-        wanted = self.logits - self.origin
-        open_rows = torch.arange(len(wanted))
-        for steps in _STEPS:
-            result[open_rows] = self._integrate(open_rows, steps)
-            gaps = wanted - result.sum(1)
-            open_rows = torch.nonzero(gaps.abs() > COMPLETE).flatten()
-            if not len(open_rows):
-                break
-        return _completed(result, gaps).numpy(), float(gaps.abs().max())
-
-    def _integrate(self, rows: Tensor, steps: int) -> Tensor:
-        parts = torch.split(rows, max(1, _POINTS // steps))
-        return torch.cat([self._integrate_part(part, steps) for part in parts])
-
-    def _integrate_part(self, rows: Tensor, steps: int) -> Tensor:
-        sums, deep = self._gradients(rows, steps)
-        embedded, signed = self.inside.embedded[rows].double(), self.inside.weights[rows].double()
-        result = torch.einsum("bfe,bfn,ben->bf", embedded, signed, sums)
-        result -= torch.einsum("fen,ben->bf", self.baseline.shares.double(), sums)
-        if deep is None or self.change[1] is None:
-            return result
-        return result + (deep * self.change[1][rows]).sum(2)
-
-    def _gradients(self, rows: Tensor, steps: int) -> tuple[Tensor, Tensor | None]:
-        """Return the mean gradient at s (B, E, N) and at the deep embeddings (B, F, E), by Gauss-Legendre points."""
-        place, weight = _legendre(steps)
-        inputs = [_path(start, change[rows], place) for start, change in self._moving()]
-        with torch.enable_grad():
-            for moving in inputs:
-                moving.requires_grad_()
-            logits = self.module.head(inputs[0], inputs[1] if len(inputs) > 1 else None)
-            gradients = torch.autograd.grad(logits.sum(), inputs)
-        means = [
-            torch.einsum("t,bt...->b...", weight, gradient.double().view(len(rows), steps, *gradient.shape[1:]))
-            for gradient in gradients
-        ]
-        return means[0], means[1] if len(means) > 1 else None
-
-    def _moving(self) -> list[tuple[Tensor, Tensor]]:
-        return [
-            (start, change)
-            for start, change in zip(self.start, self.change, strict=True)
-            if start is not None and change is not None
-        ]
+        shares = shares + torch.einsum("bfe,bfn->fen", inside.embedded, inside.weights).double()
+        deep = deep if inside.deep is None else deep + inside.deep.sum(0).double()
+    found = {"shares": (shares / len(sample)).float()}
+    return found if module.deep is None else found | {"deep": (deep / len(sample)).float()}
 
 
-@cache
-def _legendre(steps: int) -> tuple[Tensor, Tensor]:
-    """Return the Gauss-Legendre places in (0, 1) and their weights, (steps,) each; finding them costs steps cubed."""
-    points, weights = np.polynomial.legendre.leggauss(steps)
-    return torch.from_numpy((points + 1) / 2).float(), torch.from_numpy(weights / 2)
+def _path(module: ArmNet, origin: Mapping[str, Tensor], inside: Inside) -> Path:
+    """Return the way of the exponents (and of the deep embeddings, together) from the mean training row to some rows.
+
+    sums (B, E, N) and deep (B, F, E) move; a field's part of the sums is its exact share.
+    """
+    start = origin["shares"].sum(0)
+    deep = () if inside.deep is None else (inside.deep - origin["deep"],)
+
+    def share(gradients: tuple[Tensor, ...], rows: Tensor) -> Tensor:
+        embedded, signed = inside.embedded[rows].double(), inside.weights[rows].double()
+        result = torch.einsum("bfe,bfn,ben->bf", embedded, signed, gradients[0])
+        result -= torch.einsum("fen,ben->bf", origin["shares"].double(), gradients[0])
+        for gradient, change in zip(gradients[1:], deep, strict=True):
+            result += (gradient * change[rows]).sum(2)
+        return result
+
+    starts = (start,) if inside.deep is None else (start, origin["deep"])
+    return Path(starts, (inside.sums - start, *deep), module.head, share)
 
 
-def _path(start: Tensor, change: Tensor, place: Tensor) -> Tensor:
-    """Return start + t change for every row and place t, flattened to (B*T, ...)."""
-    times = place.view(1, -1, *(1,) * start.dim())
-    return (start + times * change.unsqueeze(1)).flatten(0, 1)
-
-
-def _completed(result: Tensor, gaps: Tensor) -> Tensor:
-    """Spread each row's gap over its fields by the size of their contributions; evenly where all are 0."""
-    size = result.abs() + torch.finfo(torch.float64).tiny
-    return result + gaps.unsqueeze(1) * size / size.sum(1, keepdim=True)
-
-
-def _origin_logit(module: ArmNet, baseline: Baseline) -> float:
+def _origin_logit(module: ArmNet, origin: Mapping[str, Tensor]) -> float:
     with torch.inference_mode():
-        deep = None if baseline.deep is None else baseline.deep.unsqueeze(0)
-        return float(module.head(baseline.shares.sum(0).unsqueeze(0), deep))
-
-
-def _watched(data: EncodedDataset, context: ExplainContext) -> Iterator[tuple[slice, Tensor, Tensor]]:
-    for rows, ids, values in chunks(data, _CHUNK, torch.device("cpu")):
-        if context.should_stop():
-            raise Stopped
-        yield rows, ids, values
-        context.progress(rows.stop / len(data))
+        deep = None if module.deep is None else origin["deep"].unsqueeze(0)
+        return float(module.head(origin["shares"].sum(0).unsqueeze(0), deep))
 
 
 def _supports(inside: Inside) -> list[tuple[bytes, int, float]]:

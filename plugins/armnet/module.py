@@ -20,46 +20,23 @@ DIFF: running statistics are plain means over the first batches, so that a short
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 from crosslens import EncodedSchema
 
+from ..neural.devices import full_precision
+from ..neural.embedding import FieldEmbedding
+from ..neural.layers import mlp, start_at_rate
+from ..neural.network import Network
 from . import ArmNetParameters, ArmNetPlusParameters
 from .gate import exponents, weights
 
-SPARSE_TABLE = 4_000_000
-"""Tables with more numbers than this are updated row by row: a dense step would touch all of them."""
 _ALIGNED = 0.25
 """Spread of the alignments before training. Wider gates start nearly shut and learn less; narrower ones never shut."""
 _MOMENTUM = 0.1
-
-
-class FieldEmbedding(nn.Module):
-    """One vector per field and row."""
-
-    def __init__(self, schema: EncodedSchema, width: int, spread: float) -> None:
-        super().__init__()
-        self.sparse = schema.table_size * width > SPARSE_TABLE
-        numerical = len(schema.numerical)
-        self.table = nn.Parameter(torch.randn(schema.table_size, width) * spread)
-        self.vector = nn.Parameter(torch.randn(numerical, width) * spread)
-        self.bias = nn.Parameter(torch.randn(numerical, width) * spread)
-        self.missing = nn.Parameter(torch.randn(numerical, width) * spread)
-
-    def forward(self, ids: Tensor, values: Tensor) -> Tensor:
-        """Return e (B, F, E) for ids (B, C) in the shared table and values (B, M), NaN where missing."""
-        looked_up = functional.embedding(ids.long() if self.sparse else ids, self.table, sparse=self.sparse)
-        if not values.shape[1]:
-            return looked_up
-        column = values.unsqueeze(2)  # (B, M, 1)
-        absent = column.isnan()
-        present = column.masked_fill(absent, 0) * self.vector + self.bias
-        return torch.cat((looked_up, torch.where(absent, self.missing, present)), 1)
 
 
 class ArmBranch(nn.Module):
@@ -85,7 +62,8 @@ class ArmBranch(nn.Module):
 
     def exponents(self, embedded: Tensor) -> Tensor:
         """Return s (B, E, N) for e (B, F, E)."""
-        return exponents(embedded, self.alignment(), self.values, self.alpha)
+        with full_precision(embedded.device):  # thresholds and exponentials need the digits
+            return exponents(embedded.float(), self.alignment(), self.values, self.alpha)
 
     def weights(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gates z and the signed weights w, each (B, F, N), without a graph."""
@@ -134,7 +112,7 @@ class Inside:
         return self.embedded.transpose(1, 2) @ self.weights
 
 
-class ArmNet(nn.Module):
+class ArmNet(Network):
     """ARM-Net, or ARM-Net+ when built from `ArmNetPlusParameters`."""
 
     def __init__(self, schema: EncodedSchema, parameters: ArmNetParameters, rate: float = 0.5) -> None:
@@ -142,28 +120,27 @@ class ArmNet(nn.Module):
         self.embedding = FieldEmbedding(schema, parameters.embedding, parameters.initial_spread)
         self.arm = ArmBranch(len(schema.fields), parameters)
         self.deep = DeepBranch(schema, parameters) if isinstance(parameters, ArmNetPlusParameters) else None
-        self._start_at(rate)
+        for branch in (self.arm, self.deep):
+            if branch is not None:
+                start_at_rate(branch.mlp[-1], rate)
 
-    def forward(self, ids: Tensor, values: Tensor) -> Tensor:
-        """Return logits (B,) for ids (B, C) and values (B, M)."""
-        return self.logits(*self.embeddings(ids, values))
-
-    def embeddings(self, ids: Tensor, values: Tensor) -> tuple[Tensor, Tensor | None]:
+    def embeddings(self, ids: Tensor, values: Tensor) -> tuple[Tensor, ...]:
         """Return the embeddings (B, F, E) of the neurons and, in ARM-Net+, those of the network beside them."""
-        return self.embedding(ids, values), None if self.deep is None else self.deep.embedding(ids, values)
+        own = self.embedding(ids, values)
+        return (own,) if self.deep is None else (own, self.deep.embedding(ids, values))
 
-    def logits(self, embedded: Tensor, deep: Tensor | None) -> Tensor:
-        """Return logits (B,) for what `embeddings` returned."""
-        return self.head(self.arm.exponents(embedded), deep)
+    def logits(self, *embeddings: Tensor) -> Tensor:
+        """Return logits (B, 1) for what `embeddings` returned."""
+        return self.head(self.arm.exponents(embeddings[0]), *embeddings[1:]).unsqueeze(1)
 
     def inside(self, ids: Tensor, values: Tensor) -> Inside:
         """Return gates, weights and embeddings of every row, without a graph."""
         with torch.no_grad():
-            embedded, deep = self.embeddings(ids, values)
+            embedded, *deep = self.embeddings(ids, values)
             gates, signed = self.arm.weights(embedded)
-        return Inside(embedded, gates, signed, deep)
+        return Inside(embedded, gates, signed, deep[0] if deep else None)
 
-    def head(self, sums: Tensor, deep: Tensor | None) -> Tensor:
+    def head(self, sums: Tensor, deep: Tensor | None = None) -> Tensor:
         """Return logits (B,) from the exponents s (B, E, N) and the deep embeddings: what lies behind the sums."""
         arm = self.arm.head(sums)
         return arm if self.deep is None or deep is None else self.deep.join(arm, self.deep.head(deep))
@@ -171,21 +148,3 @@ class ArmNet(nn.Module):
     def average_statistics(self, step: int) -> None:
         """Let running statistics be plain means until `step` (from 1) makes them slower than the usual momentum."""
         self.arm.norm.momentum = max(_MOMENTUM, 1 / step)
-
-    def _start_at(self, rate: float) -> None:
-        share = min(max(rate, 1e-4), 1 - 1e-4)
-        networks = [self.arm.mlp] if self.deep is None else [self.arm.mlp, self.deep.mlp]
-        with torch.no_grad():
-            for network in networks:
-                output = network[-1]
-                assert isinstance(output, nn.Linear)
-                output.bias.fill_(math.log(share / (1 - share)))
-
-
-def mlp(width: int, layers: Sequence[int], dropout: float) -> nn.Sequential:
-    """Return linear layers with ReLU and dropout between them, and one output."""
-    parts: list[nn.Module] = []
-    for size in layers:
-        parts += [nn.Linear(width, size), nn.ReLU(), nn.Dropout(dropout)]
-        width = size
-    return nn.Sequential(*parts, nn.Linear(width, 1))

@@ -56,25 +56,25 @@ def test_the_sign_of_a_contribution_is_that_of_the_effect(model: ArmNetModel) ->
 
 def test_shares_of_the_fields_are_exact_in_every_neuron(model: ArmNetModel) -> None:
     ids, values = torch.tensor(ROWS.ids), torch.tensor(ROWS.values)
-    inside = model.module.inside(ids, values)
+    inside = model.network.inside(ids, values)
     shares = torch.einsum("bfe,bfn->bfen", inside.embedded, inside.weights)
     with torch.no_grad():
-        sums = model.module.arm.exponents(model.module.embedding(ids, values))
+        sums = model.network.arm.exponents(model.network.embedding(ids, values))
     torch.testing.assert_close(shares.sum(1), sums, rtol=1e-4, atol=1e-5)
 
 
 def test_the_baseline_is_the_mean_of_what_training_rows_show() -> None:
     data = training_data(main_effects(400))
     model = build(ArmNetParameters(**SMALL, epochs=1)).fit(data, FitContext())
-    inside = model.module.inside(torch.tensor(data.train.ids), torch.tensor(data.train.values))
+    inside = model.network.inside(torch.tensor(data.train.ids), torch.tensor(data.train.values))
     expected = torch.einsum("bfe,bfn->fen", inside.embedded, inside.weights) / len(data.train)
-    torch.testing.assert_close(model.baseline.shares, expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(model.origin["shares"], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_field_importance_is_the_published_sum_of_value_weights(model: ArmNetModel) -> None:
     importance = explained(model, ExplanationKind.FIELD_IMPORTANCE)
     assert isinstance(importance, FieldImportance)
-    expected = model.module.arm.values.abs().sum(1).numpy()
+    expected = model.network.arm.values.abs().sum(1).numpy()
     np.testing.assert_allclose(importance.values, expected, rtol=1e-6)
     assert "ignores" in importance.meaning
 
@@ -82,7 +82,7 @@ def test_field_importance_is_the_published_sum_of_value_weights(model: ArmNetMod
 def test_terms_are_the_sets_of_open_gates_counted_one_by_one(model: ArmNetModel) -> None:
     terms = explained(model, ExplanationKind.INTERACTION_TERMS)
     assert isinstance(terms, InteractionTerms)
-    inside = model.module.inside(torch.tensor(ROWS.ids), torch.tensor(ROWS.values))
+    inside = model.network.inside(torch.tensor(ROWS.ids), torch.tensor(ROWS.values))
     counts: dict[tuple[str, ...], list[float]] = {}
     for gates, weights in zip(inside.gates.numpy(), inside.weights.numpy(), strict=True):
         for n in range(gates.shape[1]):

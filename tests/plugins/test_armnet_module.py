@@ -71,7 +71,7 @@ def test_the_head_normalises_each_neuron_over_rows_and_embedding(rows: tuple[Ten
     mean, variance = y.mean((0, 1)), y.var((0, 1), unbiased=False)
     normal = (y - mean) / (variance + 1e-5).sqrt()
     expected = module.arm.mlp(normal.flatten(1)).squeeze(1)
-    torch.testing.assert_close(module(*rows), expected)
+    torch.testing.assert_close(module(*rows)[:, 0], expected)
 
 
 def test_arm_net_plus_adds_both_branches_with_learned_weights(rows: tuple[Tensor, Tensor]) -> None:
@@ -88,7 +88,7 @@ def test_arm_net_plus_adds_both_branches_with_learned_weights(rows: tuple[Tensor
         + 0.9 * deep.head(deep.embedding(*rows))
         + 0.2
     )
-    torch.testing.assert_close(module(*rows), expected)
+    torch.testing.assert_close(module(*rows)[:, 0], expected)
     assert deep.embedding.table.data_ptr() != module.embedding.table.data_ptr()
 
 
@@ -125,7 +125,7 @@ def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_one_row_keeps_its_batch_axis_and_trains(rows: tuple[Tensor, Tensor]) -> None:
     module = build(ArmNetParameters(**SMALL))
     logits = module(rows[0][:1], rows[1][:1])
-    assert logits.shape == (1,)
+    assert logits.shape == (1, 1)
     logits.sum().backward()
     assert all(np.isfinite(p.grad.numpy()).all() for p in module.parameters() if p.grad is not None)
 
@@ -140,7 +140,7 @@ def test_the_callers_values_are_neither_changed_nor_clamped(rows: tuple[Tensor, 
 
 
 def test_large_tables_are_updated_row_by_row(monkeypatch: pytest.MonkeyPatch, rows: tuple[Tensor, Tensor]) -> None:
-    monkeypatch.setattr("plugins.armnet.module.SPARSE_TABLE", 10)
+    monkeypatch.setattr("plugins.neural.embedding.SPARSE_TABLE", 10)
     module = build(ArmNetParameters(**SMALL))
     module(*rows).sum().backward()
     gradient = module.embedding.table.grad

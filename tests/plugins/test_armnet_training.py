@@ -20,9 +20,10 @@ from crosslens import (
 )
 from crosslens.testing import main_effects, training_data, unseen_ids, xor
 from plugins.armnet import SPECS, ArmNetParameters, ArmNetPlusParameters, build, load
-from plugins.armnet.batches import Prior
-from plugins.armnet.scoring import auc
-from plugins.armnet.training_state import TrainingState
+from plugins.neural import click
+from plugins.neural.regularise import Prior
+from plugins.neural.scoring import auc
+from plugins.neural.training_state import TrainingState
 
 QUICK = ArmNetParameters(heads=2, neurons=4, embedding=4, layers=(16,), batch_size=256, epochs=3, learning_rate=0.005)
 QUICK_PLUS = ArmNetPlusParameters(
@@ -88,7 +89,7 @@ def test_a_resumed_training_gives_the_numbers_of_an_uninterrupted_one(
 def test_rows_updated_one_by_one_survive_a_resume_too(
     data: TrainingData, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plugins.armnet.module.SPARSE_TABLE", 10)
+    monkeypatch.setattr("plugins.neural.embedding.SPARSE_TABLE", 10)
     whole = build(QUICK).fit(data, FitContext(seed=4, checkpoints=Folder(tmp_path)))
     kept = Folder(tmp_path)
     kept.saved = 1
@@ -197,10 +198,8 @@ def test_a_loss_that_is_no_number_in_the_first_epoch_is_said_with_a_remedy(data:
 def test_a_loss_that_is_lost_later_keeps_the_best_epoch(
     data: TrainingData, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from plugins.armnet import estimator
-
     epochs: Iterator[dict[str, float]] = iter([{"loss": 0.5}, {"loss": float("nan")}])
-    monkeypatch.setattr(estimator, "validation_metrics", lambda *_: next(epochs))
+    monkeypatch.setattr(click, "validation_metrics", lambda *_: next(epochs))
     messages: list[str] = []
     model = build(QUICK).fit(data, FitContext(progress=lambda p: messages.append(p.message)))
     assert np.isfinite(model.predict(data.validation).logit()).all()
@@ -224,7 +223,8 @@ def test_the_prior_holds_a_value_back_once_an_epoch_however_often_it_occurs(data
 
 def test_a_stronger_prior_keeps_embeddings_shorter(data: TrainingData) -> None:
     lengths = [
-        build(replace(QUICK, l2=l2)).fit(data, FitContext()).module.embedding.table.norm().item() for l2 in (0.0, 300.0)
+        build(replace(QUICK, l2=l2)).fit(data, FitContext()).network.embedding.table.norm().item()
+        for l2 in (0.0, 300.0)
     ]
     assert lengths[1] < 0.7 * lengths[0]
 

