@@ -3,9 +3,9 @@
     SELECT b.x, u.city FROM b LEFT JOIN u ON u.id = b.user_id
     becomes  SELECT b.x, b.user_id FROM b  and once  SELECT u.id, u.city FROM u
 
-That holds where the table is small, `u.id` is SQLite's own number of its rows (so there is one row at most), the
-column looked up is one of the base and holds whole numbers (anything else the reader reads with the whole statement),
-and nothing but columns of the result is taken from the table.
+That holds where the table is small, `u.id` is SQLite's own number of its rows (so there is one row at most) with few
+gaps, the column looked up is one of the base and holds whole numbers (anything else the reader reads with the whole
+statement), and nothing but columns of the result is taken from the table.
 """
 
 from __future__ import annotations
@@ -24,6 +24,10 @@ from .sqlite_columns import Asked, Statement, holds_integers, inner, is_text, nu
 
 MOST_ROWS = 1 << 17
 """Larger tables are joined by SQLite: their rows would take memory, and reading them all may be in vain."""
+_GAPS = 4
+"""Rows are found by an array with an entry for each number from the lowest on: at most so many a row."""
+_HIGHEST = 2**62
+"""Beyond, to count from the lowest number on could leave 64 bits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,6 +171,12 @@ def _speaks_of(element: sa.ColumnElement[Any], table: FromClause) -> bool:
 
 
 def _is_small(session: Asked, key: ColumnClause[Any]) -> bool:
-    assert key.table is not None
-    beyond = sa.select(sa.literal_column("1")).select_from(key.table).limit(1).offset(MOST_ROWS)
-    return not session.run(*session.rendered(beyond))
+    table = key.table
+    assert table is not None
+    some = sa.select(key.label("n")).select_from(table).limit(MOST_ROWS + 1).subquery("some")
+    ends = (sa.select(end(key)).select_from(table).scalar_subquery() for end in (sa.func.min, sa.func.max))
+    rows = sa.select(sa.func.count()).select_from(some).scalar_subquery()
+    low, high, count = session.run(*session.rendered(sa.select(*ends, rows)))[0]
+    if not count:
+        return True
+    return bool(count <= MOST_ROWS and high - low < _GAPS * count and max(-low, high) < _HIGHEST)

@@ -20,17 +20,28 @@ import json
 import os
 import sys
 import threading
+from array import array
 from collections.abc import Iterator, Sequence
 from importlib.abc import MetaPathFinder
 from queue import Queue
 from typing import Any
 
-import adbc_driver_sqlite
-import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
-from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement
-from numpy.typing import NDArray
+
+class _WithoutExtras(MetaPathFinder):
+    """Where these are installed, pyarrow imports them, though nothing here asks for them: half the time to start."""
+
+    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
+        if name in ("numpy", "pandas", "cloudpickle"):
+            raise ModuleNotFoundError(name)
+
+
+if __name__ == "__main__":
+    sys.meta_path.insert(0, _WithoutExtras())
+
+import adbc_driver_sqlite  # noqa: E402
+import pyarrow as pa  # noqa: E402
+import pyarrow.compute as pc  # noqa: E402
+from adbc_driver_manager import AdbcConnection, AdbcDatabase, AdbcStatement  # noqa: E402
 
 _CACHE_KIB = 4_096
 _AHEAD = 2
@@ -38,8 +49,6 @@ _AHEAD = 2
 _EXACT = 2.0**53
 _MOST_LOOKED_UP = 1 << 24
 """So many bytes of all tables that are looked up are kept; where they have more, SQLite joins them."""
-_DENSE = 4
-"""Row numbers are looked up in an array while it has at most so many entries a row."""
 _TYPES = {"bool": pa.bool_(), "int64": pa.int64(), "double": pa.float64(), "string": pa.string()}
 
 
@@ -135,47 +144,37 @@ class Connection:
 
 
 class Lookup:
-    """A table in memory. Misfit when its columns cannot be held as wanted."""
+    """A table in memory, whose row numbers lie close together. Misfit when its columns cannot be held as wanted."""
 
     def __init__(self, about: dict[str, Any], batches: list[pa.RecordBatch]) -> None:
         self.key: int = about["key"]
         types = [_TYPES[name] for name in about["types"]]
         if not batches:
-            self._numbers = np.zeros(0, np.int64)
+            self._low, self._places = 0, pa.array([], pa.int32())
             self._columns = [pa.array([], kind) for kind in types]
             return
         numbers, *columns = (_joined(parts) for parts in zip(*(batch.columns for batch in batches), strict=True))
-        self._numbers = np.asarray(_fit(numbers, pa.int64()).to_numpy())
+        self._low, self._places = _by_number(_fit(numbers, pa.int64()).to_pylist())
         self._columns = [_fit(column, wanted) for column, wanted in zip(columns, types, strict=True)]
-        self._dense = self._by_number()
 
     def found(self, keys: pa.Array) -> list[pa.Array]:
         """Return the columns for row numbers int64 (N,), NULL where there is no such row."""
-        places = self._places(keys)
+        inside = pc.and_(pc.greater_equal(keys, self._low), pc.less(keys, self._low + len(self._places)))
+        known = pc.if_else(inside, keys, pa.scalar(None, pa.int64()))
+        places = self._places.take(pc.subtract(known, self._low))
         return [column.take(places) for column in self._columns]
 
-    def _places(self, keys: pa.Array) -> pa.Array:
-        if not len(self._numbers):
-            return pa.nulls(len(keys), pa.int32())
-        wanted = np.asarray(keys.fill_null(0).to_numpy())
-        if self._dense is None:
-            places = np.searchsorted(self._numbers, wanted).clip(max=len(self._numbers) - 1)
-            missing = self._numbers[places] != wanted
-        else:
-            low, high = self._numbers[0], self._numbers[-1]
-            places = self._dense[wanted.clip(low, high) - low]
-            missing = (places < 0) | (wanted < low) | (wanted > high)
-        if keys.null_count:
-            missing |= np.asarray(keys.is_null().to_numpy(zero_copy_only=False))
-        return pa.array(places.astype(np.int32, copy=False), mask=missing)
 
-    def _by_number(self) -> NDArray[np.int32] | None:
-        span = int(self._numbers[-1]) - int(self._numbers[0]) + 1
-        if span > _DENSE * len(self._numbers):
-            return None
-        dense = np.full(span, -1, np.int32)
-        dense[self._numbers - self._numbers[0]] = np.arange(len(self._numbers), dtype=np.int32)
-        return dense
+def _by_number(numbers: list[int]) -> tuple[int, pa.Array]:
+    """Return the lowest of ascending numbers, and for each number from there on its place or NULL."""
+    low, span = numbers[0], numbers[-1] - numbers[0] + 1
+    if span == len(numbers):
+        return low, pa.array(range(span), pa.int32())
+    dense = array("i", [-1]) * span
+    for place, number in enumerate(numbers):
+        dense[number - low] = place
+    places = pa.Array.from_buffers(pa.int32(), span, [None, pa.py_buffer(dense)])
+    return low, pc.if_else(pc.less(places, 0), pa.scalar(None, pa.int32()), places)
 
 
 def _joined(parts: Sequence[pa.Array]) -> pa.Array:
@@ -249,17 +248,8 @@ class Answer:
                 return
 
 
-class _WithoutPandas(MetaPathFinder):
-    """Where pandas is installed, pyarrow imports it to look at the first list it is given, and doubles this process."""
-
-    def find_spec(self, name: str, path: Any = None, target: Any = None) -> None:
-        if name == "pandas":
-            raise ModuleNotFoundError(name)
-
-
 def main() -> None:
     """Read ranges until nobody asks any more."""
-    sys.meta_path.insert(0, _WithoutPandas())
     job = json.loads(sys.stdin.readline())
     inboxes: list[Queue[Answer]] = []
     connections = [Connection(job) for _ in range(job["threads"])]
