@@ -123,9 +123,9 @@ def line(saved: SavedConnections, row: int) -> list[str]:
 def test_the_list_says_kind_place_last_use_and_what_keeps_from_writing(saved: SavedConnections) -> None:
     moment = QDateTime.fromSecsSinceEpoch(int(USED.timestamp()))
     used = QLocale().toString(moment, QLocale.FormatType.ShortFormat)
-    assert line(saved, 0) == ["shop", "PostgreSQL", "ann@db.example.org:5433", used, "read-only"]
-    assert line(saved, 1) == ["stock", "mssql+pyodbc", "erp", "", "read-only not enforced"]
-    assert line(saved, 2) == ["visits.db", "SQLite", str(Path("/data")), "", "read-only"]
+    assert line(saved, 0) == ["shop", "PostgreSQL", "ann@db.example.org:5433", used, "enforced"]
+    assert line(saved, 1) == ["stock", "mssql+pyodbc", "erp", "", "not enforced"]
+    assert line(saved, 2) == ["visits.db", "SQLite", str(Path("/data")), "", "enforced"]
 
 
 def test_the_model_keeps_qts_rules(qtbot: Any) -> None:
@@ -246,7 +246,7 @@ def test_servers_of_other_projects_can_be_opened_but_not_changed(
     session.preferences.remember(RecentProject(str(other), "bank", "mariadb://bob@db/bank"))
     saved.refresh()
     choose(saved, "bank")
-    assert line(saved, 3) == ["bank", "MariaDB", "bob@db", "in another project", "read-only"]
+    assert line(saved, 3) == ["bank", "MariaDB", "bob@db", "in another project", "enforced"]
     assert saved.open_action.isEnabled()
     assert not saved.rename_action.isEnabled()
     assert not saved.delete_action.isEnabled()

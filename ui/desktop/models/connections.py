@@ -78,7 +78,7 @@ class ConnectionsModel(QAbstractTableModel):
         """Return the head of a column."""
         if orientation is Qt.Orientation.Vertical or role != Qt.ItemDataRole.DisplayRole:
             return None
-        heads = (self.tr("Name"), self.tr("Kind"), self.tr("Where"), self.tr("Last used"), self.tr("Writing"))
+        heads = (self.tr("Name"), self.tr("Kind"), self.tr("Where"), self.tr("Last used"), self.tr("Read-only"))
         return heads[section]
 
     def flags(self, index: Index) -> Qt.ItemFlag:
@@ -120,10 +120,11 @@ class ConnectionsModel(QAbstractTableModel):
             return connection_place(saved.spec)
         if column == Column.USED:
             return self.tr("in another project") if entry.project else _moment(saved)
-        return self.tr("read-only") if is_guarded(saved.spec) else self.tr("read-only not enforced")
+        return self.tr("enforced") if is_guarded(saved.spec) else self.tr("not enforced")
 
     def _sentence(self, entry: Entry) -> str:
-        parts = (self._text(entry, column) for column in Column)
+        parts = [self._text(entry, column) for column in Column]
+        parts[Column.ACCESS] = f"{self.tr('Read-only')} {parts[Column.ACCESS]}"
         return ", ".join(part for part in parts if part)
 
 

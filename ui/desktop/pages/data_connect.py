@@ -117,7 +117,7 @@ class ConnectPanel(QScrollArea):
             buttons.addWidget(button)
         buttons.addStretch(1)
         inner = QWidget()
-        inner.setMaximumWidth(800)
+        inner.setMaximumWidth(860)
         column = QVBoxLayout(inner)
         column.setContentsMargins(3 * SPACE, 3 * SPACE, 3 * SPACE, 3 * SPACE)
         column.setSpacing(SPACE + 4)

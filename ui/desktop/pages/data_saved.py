@@ -28,6 +28,8 @@ from ..widgets.buttons import Button, Weight
 from ..widgets.labels import Title
 from ..widgets.views import DataTable
 
+WIDEST = 220
+"""How wide a column grows with its words; the place takes what is left."""
 MOST_LINES = 6
 """How many connections are shown before the list scrolls."""
 
@@ -138,6 +140,7 @@ class SavedConnections(QWidget):
         view.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)  # F2 is an action of ours
         heads = view.horizontalHeader()
         heads.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        heads.setMaximumSectionSize(WIDEST)
         heads.setSectionResizeMode(Column.PLACE, QHeaderView.ResizeMode.Stretch)
         view.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         view.activated.connect(lambda _: self.open_chosen())
