@@ -13,11 +13,11 @@ A model of one label has one output, which bears the label's name.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
-from crosslens.data import EncodedDataset, EncodedSchema, Float32Array, Float64Array, Int64Array, TrainingData
+from crosslens.data import EncodedDataset, Float32Array, Float64Array, Int64Array, TrainingData
 from crosslens.errors import PluginError
 from crosslens.models import FittedModel, ModelSpec, Output, Predictions, Task
 
@@ -95,7 +95,7 @@ def measured_rows(output: str, data: EncodedDataset) -> Int64Array:
 
 def labelled_for(output: str, data: EncodedDataset) -> EncodedDataset:
     """Return the same rows with one label, that of the output."""
-    return _with_labels(data, {output: _label(output, data.labels)})
+    return data.with_labels({output: _label(output, data.labels)})
 
 
 def training_for(task: Task, data: TrainingData) -> TrainingData:
@@ -103,7 +103,7 @@ def training_for(task: Task, data: TrainingData) -> TrainingData:
     if task is not Task.CTR:
         return data
     first = data.schema.labels[0]
-    kept = [_with_labels(part, {first: part.labels[first]}) for part in (data.train, data.validation)]
+    kept = [part.with_labels({first: part.labels[first]}) for part in (data.train, data.validation)]
     return TrainingData(*kept)
 
 
@@ -111,7 +111,3 @@ def _label(output: str, labels: Mapping[str, Float32Array]) -> Float32Array:
     if output == BOTH:
         return np.asarray(labels[CLICK]) * np.asarray(labels[CONVERSION])
     return labels[output]
-
-
-def _with_labels(data: EncodedDataset, labels: Mapping[str, Float32Array]) -> EncodedDataset:
-    return replace(data, schema=EncodedSchema(data.schema.fields, tuple(labels)), labels=labels)

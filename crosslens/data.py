@@ -6,7 +6,7 @@ Axes: N rows, C categorical fields, M numerical fields, F = C + M fields.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -131,6 +131,10 @@ class EncodedDataset:
             weights=None if self.weights is None else self.weights[rows],
             row_keys=None if self.row_keys is None else self.row_keys[rows],
         )
+
+    def with_labels(self, labels: Mapping[str, Float32Array]) -> EncodedDataset:
+        """Return the same rows with these labels (N,) and no others; the first one is the target."""
+        return replace(self, schema=EncodedSchema(self.schema.fields, tuple(labels)), labels=labels)
 
     def with_features(self, ids: Int32Array, values: Float32Array) -> EncodedDataset:
         """Return the same schema over other features, without labels: for questions of the kind "what if"."""

@@ -17,9 +17,10 @@ except ModuleNotFoundError as error:
     ) from error
 
 # Before the import below, so that a failed promise shows the values that broke it.
-pytest.register_assert_rewrite("crosslens.testing.contract")
+pytest.register_assert_rewrite("crosslens.testing.contract", "crosslens.testing.funnel")
 
 from .contract import ModelContract  # noqa: E402
+from .funnel import FunnelContract, main_effects_funnel, with_conversions  # noqa: E402
 from .rows import (  # noqa: E402
     all_missing_column,
     frozen,
@@ -35,16 +36,19 @@ from .rows import (  # noqa: E402
 from .saved_files import pickled_files  # noqa: E402
 
 __all__ = [
+    "FunnelContract",
     "ModelContract",
     "all_missing_column",
     "frozen",
     "heavier_positives",
     "main_effects",
+    "main_effects_funnel",
     "make_dataset",
     "many_categories",
     "one_class",
     "pickled_files",
     "training_data",
     "unseen_ids",
+    "with_conversions",
     "xor",
 ]

@@ -53,12 +53,15 @@ class ModelContract:
     parameters            values that differ from the defaults, to keep the tests short
     learns_interactions   False for a model that is additive by construction
     module                the module whose import must be cheap; by default the one that holds the parameter class
+    task, asking          the task of the model, and how it is asked to explain; `FunnelContract` sets them for funnels
     """
 
     spec: ClassVar[ModelSpec]
     parameters: ClassVar[Mapping[str, Any]] = {}
     learns_interactions: ClassVar[bool] = True
     module: ClassVar[str] = ""
+    task: ClassVar[Task] = Task.CTR
+    asking: ClassVar[ExplainContext] = ExplainContext()
     _model: ClassVar[FittedModel | None] = None
 
     def __init_subclass__(cls, **arguments: Any) -> None:
@@ -71,8 +74,13 @@ class ModelContract:
     def fit(cls, data: TrainingData, context: FitContext | None = None) -> FittedModel:
         """Train a new model."""
         parameters = parameters_from_plain(cls.spec.parameters, cls.parameters)
-        model: FittedModel = cls.spec.build(parameters).fit(data, context or FitContext(seed=1))
+        model: FittedModel = cls.spec.build(parameters).fit(cls.training(data), context or FitContext(seed=1))
         return model
+
+    @classmethod
+    def training(cls, data: TrainingData) -> TrainingData:
+        """Return the rows as a model of this task gets them."""
+        return data
 
     @classmethod
     def trained(cls) -> FittedModel:
@@ -84,7 +92,7 @@ class ModelContract:
     # -- what it is ---------------------------------------------------------------------------------------------------
 
     def test_the_spec_describes_itself(self) -> None:
-        assert self.spec.task is Task.CTR
+        assert self.spec.task is self.task
         assert self.spec.id == self.spec.id.strip().lower()
         assert " " not in self.spec.id
         assert self.spec.title.strip()
@@ -243,8 +251,8 @@ class ModelContract:
         model, rows = self.trained(), main_effects(60, seed=5)
         model.save(tmp_path)
         kinds = sorted(self.spec.explains)
-        before = model.explain(rows, kinds, ExplainContext())
-        after = self.spec.load(tmp_path).explain(rows, kinds, ExplainContext())
+        before = model.explain(rows, kinds, self.asking)
+        after = self.spec.load(tmp_path).explain(rows, kinds, self.asking)
         for one, other in zip(before, after, strict=True):
             np.testing.assert_allclose(_numbers(one), _numbers(other), rtol=1e-6, atol=1e-6)
 
@@ -258,7 +266,7 @@ class ModelContract:
     def test_it_explains_what_it_says_it_explains(self) -> None:
         rows = main_effects(100, seed=5)
         for kind in sorted(self.spec.explains):
-            (explanation,) = self.trained().explain(rows, [kind], ExplainContext())
+            (explanation,) = self.trained().explain(rows, [kind], self.asking)
             assert explanation.kind is kind
             _check_explanation(explanation, self.trained(), rows)
 
@@ -266,7 +274,7 @@ class ModelContract:
         if ExplanationKind.CONTRIBUTIONS not in self.spec.explains:
             pytest.skip("offers no contributions")
         rows = main_effects(10).take(slice(0, 0))
-        (shares,) = self.trained().explain(rows, [ExplanationKind.CONTRIBUTIONS], ExplainContext())
+        (shares,) = self.trained().explain(rows, [ExplanationKind.CONTRIBUTIONS], self.asking)
         assert isinstance(shares, Contributions)
         assert shares.values.shape == (0, len(rows.schema.fields))
 
@@ -274,7 +282,7 @@ class ModelContract:
         if ExplanationKind.PAIR_INTERACTIONS not in self.spec.explains:
             pytest.skip("offers no pairs")
         model = self.fit(training_data(xor()))
-        (pairs,) = model.explain(xor(500, seed=5), [ExplanationKind.PAIR_INTERACTIONS], ExplainContext())
+        (pairs,) = model.explain(xor(500, seed=5), [ExplanationKind.PAIR_INTERACTIONS], self.asking)
         assert isinstance(pairs, PairInteractions)
         strongest = np.unravel_index(np.argmax(pairs.values), pairs.values.shape)
         assert {pairs.fields[i] for i in strongest} == {"left", "right"}

@@ -2,6 +2,8 @@
 
     logit(x) = sum_m tree_m(x)         each tree is fitted to the gradient of the log loss of the trees before it
 
+Of a funnel, pCTR is learned on all rows, pCVR on clicked rows, each with trees of its own; pCTCVR is their product.
+
 Categorical fields are LightGBM categories: a split parts the values of a field into two sets (Fisher, 1958), so nothing
 is one-hot encoded. This module holds the description only; LightGBM is imported when a model is built or loaded.
 """
@@ -12,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from crosslens import Estimator, ExplanationKind, FittedModel, ModelSpec, Task, hookimpl, parameter
+from crosslens import Estimator, ExplanationKind, FieldRole, FittedModel, ModelSpec, Task, hookimpl, parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,22 @@ def load(folder: Path) -> FittedModel:
     return LightGBMModel.load(folder)
 
 
+def build_funnel(parameters: LightGBMParameters) -> Estimator:
+    """Return an untrained model of clicks and conversions."""
+    from .funnel_training import FunnelTreesEstimator
+
+    return FunnelTreesEstimator(parameters)
+
+
+def load_funnel(folder: Path) -> FittedModel:
+    """Return the funnel model that `FittedModel.save` wrote into `folder`; StorageError if it is not one."""
+    from .funnel_model import FunnelTrees
+
+    return FunnelTrees.load(folder)
+
+
+_PAPER = "Ke et al., LightGBM: A Highly Efficient Gradient Boosting Decision Tree, NeurIPS 2017"
+
 SPEC = ModelSpec(
     id="lightgbm",
     title="LightGBM",
@@ -100,11 +118,24 @@ SPEC = ModelSpec(
     build=build,
     load=load,
     explains=frozenset(ExplanationKind),
-    paper="Ke et al., LightGBM: A Highly Efficient Gradient Boosting Decision Tree, NeurIPS 2017",
+    paper=_PAPER,
+)
+
+FUNNEL_SPEC = ModelSpec(
+    id="lightgbm-funnel",
+    title="LightGBM (funnel)",
+    summary="Trees of clicks and, on clicked rows, of conversions: the yardstick of every funnel model.",
+    task=Task.FUNNEL,
+    parameters=LightGBMParameters,
+    build=build_funnel,
+    load=load_funnel,
+    needs=frozenset({FieldRole.CLICK, FieldRole.CONVERSION}),
+    explains=frozenset(ExplanationKind),
+    paper=_PAPER,
 )
 
 
 @hookimpl
 def crosslens_register_models() -> Sequence[ModelSpec]:
-    """Return the LightGBM model."""
-    return [SPEC]
+    """Return the LightGBM models: of clicks, and of a funnel."""
+    return [SPEC, FUNNEL_SPEC]

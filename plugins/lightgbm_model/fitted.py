@@ -118,15 +118,10 @@ class LightGBMModel:
         )
 
     def _terms(self, data: EncodedDataset, context: ExplainContext) -> InteractionTerms:
-        return InteractionTerms(
-            terms=_path_terms(self.trees, self._leaves(data), self.schema.names),
-            method="fields on decision paths",
-            meaning="How many trees, per row, decide by exactly these fields; weight: mean size of what such a tree "
-            "adds, in logits. Being on one path does not prove an interaction.",
-            rows=len(data),
-        )
+        return published_terms(path_terms(self.trees, self.leaves(data), self.schema.names), len(data))
 
-    def _leaves(self, data: EncodedDataset) -> np.ndarray:
+    def leaves(self, data: EncodedDataset) -> np.ndarray:
+        """Return the leaf each row reaches in each tree, (N, trees)."""
         if not len(data):
             return np.zeros((0, len(self.trees)), np.int64)
         leaves = np.asarray(self.booster.predict(feature_matrix(data), pred_leaf=True), np.int64)
@@ -145,7 +140,18 @@ class LightGBMModel:
         )
 
 
-def _path_terms(trees: tuple[Tree, ...], leaves: np.ndarray, names: tuple[str, ...]) -> tuple[InteractionTerm, ...]:
+def published_terms(terms: tuple[InteractionTerm, ...], rows: int) -> InteractionTerms:
+    """Return terms found on `rows` rows with what they mean."""
+    return InteractionTerms(
+        terms=terms,
+        method="fields on decision paths",
+        meaning="How many trees, per row, decide by exactly these fields; weight: mean size of what such a tree "
+        "adds, in logits. Being on one path does not prove an interaction.",
+        rows=rows,
+    )
+
+
+def path_terms(trees: tuple[Tree, ...], leaves: np.ndarray, names: tuple[str, ...]) -> tuple[InteractionTerm, ...]:
     """Return the sets of two or more fields on paths that rows take, most frequent first. `leaves` is (N, trees)."""
     visits: Counter[tuple[int, ...]] = Counter()
     sizes: defaultdict[tuple[int, ...], float] = defaultdict(float)

@@ -1,13 +1,16 @@
-"""Every built-in model keeps the contract that strangers' models have to keep."""
+"""Every built-in model of clicks keeps the contract that strangers' models have to keep."""
 
 from __future__ import annotations
 
-from crosslens import ModelSpec
+from crosslens import ModelSpec, Task
 from crosslens.testing import ModelContract
 from plugins import builtin_plugins
 
 _SPECS: dict[str, ModelSpec] = {
-    spec.id: spec for _, module in builtin_plugins() for spec in module.crosslens_register_models()
+    spec.id: spec
+    for _, module in builtin_plugins()
+    for spec in module.crosslens_register_models()
+    if spec.task is Task.CTR
 }
 
 
