@@ -3,6 +3,7 @@
 One line of JSON each way: `{"id": 7, "command": "read-page", "arguments": {...}}` on stdin, events on stdout:
 
     {"id": 7, "event": "progress", ...Progress}
+    {"id": 7, "event": "part", "field": "tables", "items": [...]}     long lists go ahead, see core.answers
     {"id": 7, "event": "result", "result": {...}}
     {"id": 7, "event": "error", "error": {"kind", "what", "why", "do", "details"}}      kind: "user" or "internal"
     {"id": 7, "event": "stopped", "message": "..."}

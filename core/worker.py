@@ -22,6 +22,7 @@ from typing import IO, Any
 from crosslens.errors import Stopped, UserError
 from crosslens.plain import from_plain, to_plain
 
+from .answers import result_lines
 from .commands import REQUESTS, Phase, Progress
 from .services import JobControl
 
@@ -50,7 +51,7 @@ class Worker:
             self._busy = True
             event = self._answer(line)
             self._busy = False
-            self._send({"id": line["id"], **event})
+            self._send_answer(int(line["id"]), event)
         return 0
 
     def _read(self) -> None:
@@ -112,8 +113,17 @@ class Worker:
 
         return report
 
+    def _send_answer(self, request_id: int, event: Mapping[str, Any]) -> None:
+        if event["event"] != "result":
+            self._send({"id": request_id, **event})
+            return
+        for text in result_lines(request_id, event["result"]):
+            self._write(text)
+
     def _send(self, event: Mapping[str, Any]) -> None:
-        text = json.dumps(event, ensure_ascii=False)
+        self._write(json.dumps(event, ensure_ascii=False))
+
+    def _write(self, text: str) -> None:
         with self._writing:
             self._events.write(text + "\n")
             self._events.flush()

@@ -20,6 +20,7 @@ from typing import Any, cast
 from PySide6.QtCore import QObject, QProcess, QProcessEnvironment, Qt, QTimer, Signal
 
 from core import commands
+from core.answers import Gathered
 from crosslens.errors import DataError
 from crosslens.plain import from_plain, to_plain
 from crosslens.relational import ConnectionSpec
@@ -28,6 +29,8 @@ LOG = logging.getLogger("crosslens.desktop.worker")
 
 POLITE_SECONDS = 5.0
 """How long a worker may take to stop by itself."""
+TURN_SECONDS = 0.015
+"""For how long answers are read before the window gets its turn again."""
 TERMINATE_SECONDS = 2.0
 """How long it may take to end after being told to terminate."""
 LOG_LINES = 60
@@ -139,7 +142,11 @@ class WorkerProcess(QObject):
 
     def __init__(self, command: Sequence[str], parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._out, self._err = b"", b""
+        self._out, self._err = bytearray(), b""
+        self._lines: deque[bytes] = deque()
+        self._reason: str | None = None
+        self._again = QTimer(self, singleShot=True, interval=0)
+        self._again.timeout.connect(self._work_off)
         self._log: deque[str] = deque(maxlen=LOG_LINES)
         self._over = False
         self._process = QProcess(self)
@@ -189,10 +196,22 @@ class WorkerProcess(QObject):
 
     def _read_answers(self) -> None:
         self._out += self._process.readAllStandardOutput().data()
-        *lines, self._out = self._out.split(b"\n")
-        for line in lines:
-            if line.strip() and not self._over:
+        end = self._out.rfind(b"\n") + 1
+        if end:
+            self._lines.extend(bytes(self._out[:end]).splitlines())
+            del self._out[:end]
+        self._work_off()
+
+    def _work_off(self) -> None:
+        """Answer waiting lines for a moment; the rest follows when the window has had its turn."""
+        until = monotonic() + TURN_SECONDS
+        while self._lines and not self._over and monotonic() < until:
+            if line := self._lines.popleft().strip():
                 self._answer(line)
+        if self._lines and not self._over:
+            self._again.start()
+        elif self._reason is not None:
+            self._end(self._reason)
 
     def _answer(self, line: bytes) -> None:
         try:
@@ -210,10 +229,10 @@ class WorkerProcess(QObject):
         self._log.extend(line.decode(errors="replace").rstrip() for line in lines)
 
     def _finish(self, code: int, status: QProcess.ExitStatus) -> None:
-        self._read_answers()
         self._read_log()
         crashed = status is QProcess.ExitStatus.CrashExit
-        self._end(f"The process was ended by signal or crash ({code})." if crashed else f"Exit code {code}.")
+        self._reason = f"The process was ended by signal or crash ({code})." if crashed else f"Exit code {code}."
+        self._read_answers()
 
     def _fail(self, error: QProcess.ProcessError) -> None:
         if error is QProcess.ProcessError.FailedToStart:
@@ -245,6 +264,7 @@ class Lane(QObject):
         self._queue: deque[Request] = deque()
         self._current: Request | None = None
         self._worker: WorkerProcess | None = None
+        self._gathered: Gathered[Any] | None = None
         self._shut = False
 
     @property
@@ -327,9 +347,12 @@ class Lane(QObject):
         self._heard = monotonic()
         if event["event"] == "progress":
             self._progress(request, event)
+        elif event["event"] == "part":
+            self._gather(request, event)
         elif event["event"] in ("result", "error", "stopped"):
+            gathered, self._gathered = self._gathered or Gathered(commands.RESULTS[type(request.command)]), None
             self._leave()
-            _conclude(request, event, self._close)
+            _conclude(request, event, gathered, self._close)
             self._advance()
         else:
             LOG.warning("an unknown event: %r", event)
@@ -342,6 +365,10 @@ class Lane(QObject):
             return
         request.progressed.emit(request.progress)
 
+    def _gather(self, request: Request, event: Mapping[str, Any]) -> None:
+        self._gathered = self._gathered or Gathered(commands.RESULTS[type(request.command)])
+        self._gathered.add(event)
+
     def _leave(self) -> None:
         self._current = None
         # A worker told to terminate may still answer; the next question must not be put to the dying.
@@ -350,7 +377,7 @@ class Lane(QObject):
             self._worker = None
 
     def _lose(self, log: str) -> None:
-        request, self._current = self._current, None
+        request, self._current, self._gathered = self._current, None, None
         if self._worker is not None:
             self._worker.deleteLater()
             self._worker = None
@@ -370,7 +397,7 @@ class Lane(QObject):
             request.stopped.emit()
 
 
-def _conclude(request: Request, event: Mapping[str, Any], close: Any) -> None:
+def _conclude(request: Request, event: Mapping[str, Any], gathered: Gathered[Any], close: Any) -> None:
     """Close `request` with the final `event`; an answer that cannot be read is a failure of ours."""
     if event["event"] == "stopped":
         close(request, RequestState.STOPPED)
@@ -378,7 +405,7 @@ def _conclude(request: Request, event: Mapping[str, Any], close: Any) -> None:
         close(request, RequestState.FAILED, _failure(event.get("error")))
     else:
         try:
-            answer = from_plain(commands.RESULTS[type(request.command)], event.get("result"))
+            answer = gathered.whole(event.get("result"))
         except DataError as error:
             close(request, RequestState.FAILED, _unreadable(error))
         else:
