@@ -21,7 +21,7 @@ from crosslens.plain import from_plain, to_plain
 from crosslens.relational import ColumnInfo, ColumnRef, QuerySpec, Snapshot
 
 from .columns import Kind, WiderKinds
-from .engines import Session
+from .engines import RowReader
 from .errors import storage_error
 from .fingerprint import DIGEST_BYTES, ContentFingerprint
 
@@ -63,7 +63,7 @@ def stored_snapshot(folder: Path, key: str) -> Snapshot | None:
 
 
 def read_columns(
-    session: Session, statement: sa.Select[*tuple[Any, ...]], columns: Sequence[ColumnInfo]
+    session: RowReader, statement: sa.Select[*tuple[Any, ...]], columns: Sequence[ColumnInfo]
 ) -> list[pa.ChunkedArray]:
     """Return all rows of a small result, one array per column."""
     kinds = session.kinds(columns)
@@ -78,7 +78,7 @@ def read_columns(
 
 
 def write_snapshot(
-    session: Session,
+    session: RowReader,
     extraction: Extraction,
     folder: Path,
     *,
@@ -138,7 +138,7 @@ class _Writing:
         self._rows = 0
         self._bytes = 0
 
-    def run(self, session: Session) -> str:
+    def run(self, session: RowReader) -> str:
         """Write the file and return the fingerprint; WiderKinds asks for another pass."""
         schema = _schema(self._extraction.columns, self._kinds)
         fingerprint = ContentFingerprint(schema.types)
@@ -151,7 +151,7 @@ class _Writing:
             os.fsync(file.fileno())
         return fingerprint.hexdigest()
 
-    def _batches(self, session: Session) -> Generator[list[pa.Array], None, None]:
+    def _batches(self, session: RowReader) -> Generator[list[pa.Array], None, None]:
         with closing(session.batches(self._extraction.statement, self._kinds, rows=BATCH_ROWS)) as batches:
             for arrays in batches:
                 if self._should_stop():

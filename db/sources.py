@@ -38,6 +38,7 @@ from .engines.base import never
 from .estimate import extraction_estimate, scaled
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, refuse_multiplying
+from .lookups import row_reader
 from .own_select import MYSQL, POSTGRESQL, STANDARD, Lexicon, single_select
 from .paging import Place, read_page
 from .plan import Plan, known_table, make_plan, own_table, referenced
@@ -274,7 +275,7 @@ class SqlSource:
                 sql=self.sql(query),
             )
             return write_snapshot(
-                self._session,
+                row_reader(self._session, plan, extraction.rows, row_id=self._row_id(plan)),
                 extraction,
                 folder,
                 progress=progress,

@@ -1,5 +1,5 @@
 """One small module per database engine: how to connect, guard, reflect, read and interrupt."""
 
-from .base import Session, open_session
+from .base import RowReader, Session, open_session
 
-__all__ = ["Session", "open_session"]
+__all__ = ["RowReader", "Session", "open_session"]

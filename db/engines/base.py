@@ -20,12 +20,27 @@ def never() -> bool:
     return False
 
 
-class Session(Protocol):
-    """An open database that can only be read. Everything it raises is one of our errors."""
+class RowReader(Protocol):
+    """What reads the rows of a query."""
 
     @property
     def name(self) -> str:
         """Return what to call the database in a sentence."""
+
+    def kinds(self, columns: Sequence[ColumnInfo]) -> tuple[Kind, ...]:
+        """Return how to hold columns: what their declared types promise here."""
+
+    def batches(
+        self, statement: Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
+    ) -> Generator[list[pa.Array], None, None]:
+        """Yield at most `rows` rows at a time, by the fastest path the driver has: arrays of exactly the given kinds.
+
+        WiderKinds when a value does not fit: the caller starts again with what it names.
+        """
+
+
+class Session(RowReader, Protocol):
+    """An open database that can only be read. Everything it raises is one of our errors."""
 
     @property
     def read_only(self) -> str:
@@ -46,17 +61,6 @@ class Session(Protocol):
 
     def fetch(self, statement: Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows of a small result; text that is not valid UTF-8 comes with replacement marks."""
-
-    def kinds(self, columns: Sequence[ColumnInfo]) -> tuple[Kind, ...]:
-        """Return how to hold columns: what their declared types promise here."""
-
-    def batches(
-        self, statement: Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
-    ) -> Generator[list[pa.Array], None, None]:
-        """Yield at most `rows` rows at a time, by the fastest path the driver has: arrays of exactly the given kinds.
-
-        WiderKinds when a value does not fit: the caller starts again with what it names.
-        """
 
     def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
         """Return the columns of the user's own SELECT without reading its rows.
