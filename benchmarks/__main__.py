@@ -8,8 +8,8 @@ import json
 import sys
 from pathlib import Path
 
-_NAMES = ("armnet", "data")
-_GIVEN = ("rows", "repeats", "threads", "big_rows", "postgresql", "folder")
+_NAMES = ("armnet", "data", "models", "quality")
+_GIVEN = ("rows", "repeats", "threads", "big_rows", "postgresql", "folder", "peers", "seeds")
 
 
 def main() -> int:
@@ -24,6 +24,8 @@ def main() -> int:
     parser.add_argument("--big-rows", type=int, help="rows of the table that is paged through (data)")
     parser.add_argument("--postgresql", help="URL of a database to write a copy into and read it from (data)")
     parser.add_argument("--folder", type=Path, help="where databases are kept for the next time (data)")
+    parser.add_argument("--peers", type=Path, help="the interpreter in which peers are installed (models, quality)")
+    parser.add_argument("--seeds", type=int, default=0, help="trainings that differ in their seed alone (quality)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     benchmark = importlib.import_module(f"{__package__}.{arguments.name}")
