@@ -14,7 +14,14 @@ from types import ModuleType
 # spinning threads beside other work, and in 0.2 s with sleeping ones. Read once, when the first of the libraries loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-_BUILT_IN = (("arm-net", "armnet"), ("lightgbm", "lightgbm_model"), ("logistic", "logistic"))
+_BUILT_IN = (
+    ("arm-net", "armnet"),
+    ("esmm", "esmm"),
+    ("lightgbm", "lightgbm_model"),
+    ("logistic", "logistic"),
+    ("sra-cl", "sra_cl"),
+    ("next-item", "next_item"),
+)
 
 
 def builtin_plugins() -> tuple[tuple[str, ModuleType], ...]:

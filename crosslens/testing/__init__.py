@@ -17,10 +17,11 @@ except ModuleNotFoundError as error:
     ) from error
 
 # Before the import below, so that a failed promise shows the values that broke it.
-pytest.register_assert_rewrite("crosslens.testing.contract", "crosslens.testing.funnel")
+pytest.register_assert_rewrite("crosslens.testing.contract", "crosslens.testing.funnel", "crosslens.testing.next_item")
 
 from .contract import ModelContract  # noqa: E402
 from .funnel import FunnelContract, main_effects_funnel, with_conversions  # noqa: E402
+from .next_item import NextItemContract  # noqa: E402
 from .rows import (  # noqa: E402
     all_missing_column,
     frozen,
@@ -34,19 +35,34 @@ from .rows import (  # noqa: E402
     xor,
 )
 from .saved_files import pickled_files  # noqa: E402
+from .sequences import (  # noqa: E402
+    leave_last_out,
+    planted_encoders,
+    planted_sequences,
+    planted_training,
+    sequences,
+    small_catalogue,
+)
 
 __all__ = [
     "FunnelContract",
     "ModelContract",
+    "NextItemContract",
     "all_missing_column",
     "frozen",
     "heavier_positives",
+    "leave_last_out",
     "main_effects",
     "main_effects_funnel",
     "make_dataset",
     "many_categories",
     "one_class",
     "pickled_files",
+    "planted_encoders",
+    "planted_sequences",
+    "planted_training",
+    "sequences",
+    "small_catalogue",
     "training_data",
     "unseen_ids",
     "with_conversions",

@@ -6,9 +6,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -30,6 +27,8 @@ from crosslens.explanations import (
 from crosslens.models import ExplainContext, FitContext, FitProgress, FittedModel, ModelSpec, Task
 from crosslens.parameters import describe_parameters, parameters_from_plain, parameters_to_plain
 
+from .checkpoints import StopAfter
+from .imports import import_alone
 from .rows import (
     all_missing_column,
     heavier_positives,
@@ -43,8 +42,6 @@ from .rows import (
 from .saved_files import pickled_files
 
 Float64Array: TypeAlias = np.ndarray[tuple[int, ...], np.dtype[np.float64]]
-
-_HEAVY = ("PySide6", "torch", "lightgbm", "sklearn", "tensorflow", "jax", "xgboost", "catboost")
 
 
 class ModelContract:
@@ -99,7 +96,7 @@ class ModelContract:
         assert self.spec.summary.strip()
 
     def test_importing_the_spec_is_cheap_and_needs_no_heavy_library(self) -> None:
-        seconds, heavy = _import_alone(self.module or self.spec.parameters.__module__)
+        seconds, heavy = import_alone(self.module or self.spec.parameters.__module__)
         assert heavy == []
         assert seconds < 2.0
 
@@ -202,21 +199,21 @@ class ModelContract:
     # -- how it trains ------------------------------------------------------------------------------------------------
 
     def test_stop_before_the_first_batch_ends_training_at_once(self) -> None:
-        asked = _StopAfter(0)
+        asked = StopAfter(0)
         started = time.monotonic()
         self._fit_until(asked)
         assert asked.more <= 1
         assert time.monotonic() - started < 10
 
     def test_stop_in_the_middle_ends_training_within_one_batch(self) -> None:
-        asked = _StopAfter(2)
+        asked = StopAfter(2)
         model = self._fit_until(asked)
         assert asked.answers > 2, "should_stop was not asked often enough to stop in the middle"
         assert asked.more <= 1
         if model is not None:
             _check_answer(model, main_effects(20, seed=5))
 
-    def _fit_until(self, asked: _StopAfter) -> FittedModel | None:
+    def _fit_until(self, asked: StopAfter) -> FittedModel | None:
         try:
             return self.fit(_learnable(), FitContext(seed=1, should_stop=asked))
         except Stopped:
@@ -288,22 +285,6 @@ class ModelContract:
         assert {pairs.fields[i] for i in strongest} == {"left", "right"}
 
 
-class _StopAfter:
-    """Says stop from answer number `number` on; `more` counts how often it was asked again after that."""
-
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.answers = 0
-
-    @property
-    def more(self) -> int:
-        return max(0, self.answers - self.number - 1)
-
-    def __call__(self) -> bool:
-        self.answers += 1
-        return self.answers > self.number
-
-
 def _learnable() -> TrainingData:
     return training_data(main_effects())
 
@@ -366,23 +347,3 @@ def _numbers(explanation: Explanation) -> Float64Array:
     if isinstance(explanation, InteractionTerms):
         return np.array([(term.frequency, term.weight) for term in explanation.terms], np.float64)
     return np.asarray(explanation.values, np.float64)
-
-
-_IMPORT = """
-import importlib, json, sys, time
-import crosslens
-started = time.perf_counter()
-importlib.import_module(sys.argv[1])
-heavy = [name for name in sys.argv[2:] if name in sys.modules]
-print(json.dumps([time.perf_counter() - started, heavy]))
-"""
-
-
-def _import_alone(module: str) -> tuple[float, list[str]]:
-    """Import `module` in a process of its own; return the seconds it took and the heavy libraries it brought."""
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(path for path in sys.path if path))
-    command = [sys.executable, "-c", _IMPORT, module, *_HEAVY]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert done.returncode == 0, done.stderr
-    seconds, heavy = json.loads(done.stdout.splitlines()[-1])
-    return seconds, heavy
