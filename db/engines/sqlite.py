@@ -27,6 +27,7 @@ from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, Foreign
 from ..columns import Kind, first_kind, tuple_batches
 from ..errors import check_database_file, missing_source, replaced_source, source_error
 from ..own_select import own_select, single_select
+from ..seen_types import seen_type
 from ..types import sqlite_type
 from .base import never
 from .sqlite_split import ranges_of, without_first
@@ -39,6 +40,9 @@ _CACHE_KIB = 8_192
 _STEPS_PER_CHECK = 20_000  # of SQLite's virtual machine: some milliseconds
 _SECONDS_PER_CHECK = 0.1
 _WAL_FORMAT = 2
+_SEEN_ROWS = 1_000
+_SEEN_SECONDS = 1.0
+_LONGEST_MOMENT = 40
 _ROW_IDS = ("rowid", "_rowid_", "oid")
 
 _ALLOWED_ACTIONS = {
@@ -233,12 +237,28 @@ class SqliteSession:
                 yield rows
 
     def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
-        """Return the names of the columns of the user's own SELECT; what they hold shows when rows are read."""
-        wrapped = own_select(single_select(select)).columns().subquery("own")
+        """Return the columns of the user's own SELECT, with the types that the first rows have: SQLite has no others.
+
+        OTHER where a value is of another type than the rest, and everywhere if no rows come within a second.
+        """
+        text = single_select(select)
+        wrapped = own_select(text).columns().subquery("own")
         sql, parameters = self.rendered(sa.select(sa.text("*")).select_from(wrapped).limit(0))
         with self._translated(), closing(self._connection.cursor()) as cursor:
-            described = cursor.execute(sql, parameters).description
-        return tuple(ColumnInfo(name, ColumnType.OTHER) for name, *_ in described)
+            names = [name for name, *_ in cursor.execute(sql, parameters).description]
+        types = self._seen_types(text, names)
+        return tuple(ColumnInfo(name, kind) for name, kind in zip(names, types, strict=True))
+
+    def _seen_types(self, select: str, names: Sequence[str]) -> list[ColumnType]:
+        columns = [sa.column(quoted_name(name, True)) for name in names]
+        own = own_select(select).columns(*columns).subquery("own")
+        statement = sa.select(*(_beginning(column) for column in own.c)).limit(_SEEN_ROWS)
+        try:
+            with self.watch(seconds=_SEEN_SECONDS):
+                rows = self.fetch(statement)
+        except QueryError:  # too slow, or it fails in the middle, which is told when its rows are asked for
+            rows = []
+        return [seen_type([row[place] for row in rows]) for place in range(len(names))]
 
     def check(self) -> None:
         """Raise what `watch` has to say, if anything; for work that SQLite does not do itself."""
@@ -249,13 +269,14 @@ class SqliteSession:
     @contextmanager
     def watch(self, *, should_stop: Callable[[], bool] = never, seconds: float | None = None) -> Iterator[None]:
         """Let SQLite ask every tenth of a second whether to go on."""
+        outer = self._watch
         self._watch = _Watch(should_stop, seconds)
         self._connection.set_progress_handler(self._watch, _STEPS_PER_CHECK)
         try:
             yield
         finally:
-            self._connection.set_progress_handler(None, 0)
-            self._watch = None
+            self._connection.set_progress_handler(outer, _STEPS_PER_CHECK)
+            self._watch = outer
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:
@@ -467,6 +488,13 @@ class SqliteSession:
 
 def _decode(text: bytes) -> str:
     return text.decode("utf-8", "replace")
+
+
+def _beginning(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:
+    """Return enough of a value to see its type."""
+    kind = sa.func.typeof(column)
+    short = sa.func.substr(column, 1, _LONGEST_MOMENT)
+    return sa.case((kind == "text", short), (kind == "blob", sa.func.zeroblob(0)), else_=column)
 
 
 def _subselect(function: Callable[[Any], Any], source: sa.FromClause) -> sa.ScalarSelect[Any]:

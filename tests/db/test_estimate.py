@@ -99,7 +99,7 @@ def test_no_rows_take_nothing(tmp_path: Path) -> None:
     assert (estimate.disk, estimate.suggested_rows) == (0, None)
 
 
-def test_the_columns_of_an_own_select_are_named_without_reading_rows(shop) -> None:
+def test_the_columns_of_an_own_select_are_named_without_reading_all_rows(shop) -> None:
     endless = (
         "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS a, '10:30' AS \"b c\" FROM n;"
     )
