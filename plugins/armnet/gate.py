@@ -39,26 +39,25 @@ class _Exponents(torch.autograd.Function):
         rows, fields, width = embedded.shape
         sums = embedded.new_empty(rows, width, values.shape[1])
         keep = any(context.needs_input_grad)
-        gates = []
+        gates: list[Tensor] = []
         for block in _blocks(rows, fields * values.shape[1]):
             part = embedded[block]
             gate, slope = entmax_and_slope(part @ alignment, alpha, 1)
             torch.bmm(part.transpose(1, 2), gate * values, out=sums[block])
             if keep:
-                gates.append((gate, slope))
-        context.gates = gates
-        context.save_for_backward(embedded, alignment, values)
+                gates += (gate, slope)
+        context.save_for_backward(embedded, alignment, values, *gates)
         return sums
 
     @staticmethod
     @once_differentiable
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        embedded, alignment, values = context.saved_tensors
+        embedded, alignment, values, *gates = context.saved_tensors
         rows, fields, width = embedded.shape
         to_embedded = torch.empty_like(embedded, memory_format=torch.contiguous_format)
         to_alignment, to_values = torch.zeros_like(alignment), torch.zeros_like(values)
         blocks = _blocks(rows, fields * values.shape[1])
-        for block, (gate, slope) in zip(blocks, context.gates, strict=True):
+        for block, gate, slope in zip(blocks, gates[::2], gates[1::2], strict=True):
             part, sums = embedded[block], gradient[block]
             to_weights = part @ sums
             to_values += (to_weights * gate).sum(0)

@@ -22,7 +22,7 @@ from .fitted import FittedNetwork
 from .network import Network
 from .recipe import Recipe
 from .scoring import validation_metrics
-from .training import Objective, train_network
+from .training import Estimate, Objective, estimate_training, train_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +44,16 @@ class ClickEstimator:
         objective = click_objective(data.schema.labels[0])
         trained = train_network(self._maker(data), objective, self.parameters, data, context)
         return self.model.from_training(trained, self.parameters, data.train)
+
+    def estimate(self, data: TrainingData, context: FitContext) -> Estimate:
+        """Return the memory and the seconds per epoch that `fit` would take, from three steps on a copy.
+
+        DataError as `fit` raises it before its first step.
+        """
+        check_labels(data)
+        check_features(data)
+        objective = click_objective(data.schema.labels[0])
+        return estimate_training(self._maker(data), objective, self.parameters, data, context)
 
     def _maker(self, data: TrainingData) -> Callable[[EncodedSchema], Network]:
         rate = float(np.average(data.train.target, weights=data.train.weights))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -14,6 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from crosslens import (
+    Contributions,
     CrosslensError,
     DataError,
     EncodedDataset,
@@ -74,14 +76,16 @@ class FittedNetwork:
     def explanations(self, data: EncodedDataset, context: ExplainContext) -> Makers:
         """Return what the model can explain, each as a function that does it when called."""
         return [
-            (ExplanationKind.CONTRIBUTIONS, lambda output=output: self.contributions(data, context, output))  # type: ignore[misc]
-            for output in range(len(self.outputs))
+            (ExplanationKind.CONTRIBUTIONS, partial(self.contributions, data, context, name, column(number)))
+            for number, name in enumerate(self.outputs)
         ]
 
-    def contributions(self, data: EncodedDataset, context: ExplainContext, output: int = 0) -> Explanation:
-        """Return integrated gradients of one logit from the mean training row."""
-        means = tuple(self.origin.values())
-        return embedding_contributions(self.network, means, data, context, output=output, task=self.outputs[output])
+    def contributions(
+        self, data: EncodedDataset, context: ExplainContext, task: str, pick: Callable[[Tensor], Tensor]
+    ) -> Contributions:
+        """Return integrated gradients of the logit that `pick` (B, T) -> (B,) makes, from the mean training row."""
+        origin = tuple(tensor for _, tensor in sorted(self.origin.items()))
+        return embedding_contributions(self.network, origin, data, context, pick=pick, task=task)
 
     @classmethod
     def from_training(cls, trained: Trained[Any], parameters: Any, train: EncodedDataset) -> Self:
@@ -155,3 +159,8 @@ class FittedNetwork:
                 why=f"The model knows {', '.join(self.schema.names)}.",
                 do="Encode the rows with the encoders of the same run.",
             )
+
+
+def column(number: int) -> Callable[[Tensor], Tensor]:
+    """Return the function that picks one logit (B,) of several (B, T)."""
+    return lambda logits: logits[:, number]

@@ -101,18 +101,19 @@ def embedding_contributions(
     data: EncodedDataset,
     context: ExplainContext,
     *,
-    output: int = 0,
+    pick: Callable[[Tensor], Tensor],
     task: str = "click",
 ) -> Contributions:
-    """Return the signed contributions of every field to logit number `output` of a network, from `origin` (F, E) each.
+    """Return the signed contributions of every field to one logit of a network, from `origin` (F, E) each.
 
-    For any network whose logits are differentiable in its embeddings, dropout and running statistics frozen.
+    `pick` maps the network's logits (B, T) to the logit that is explained (B,): one of them, or one made of them. For
+    any network whose logits are differentiable in its embeddings, dropout and running statistics frozen.
     """
     values = np.empty((len(data), len(data.schema.fields)))
     logits, gap = np.empty(len(data)), 0.0
 
     def logit(*embeddings: Tensor) -> Tensor:
-        return network.logits(*embeddings)[:, output]
+        return pick(network.logits(*embeddings))
 
     with torch.no_grad():
         start = float(logit(*(mean.unsqueeze(0) for mean in origin)))

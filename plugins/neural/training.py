@@ -11,6 +11,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from typing import Any, Generic, TypeVar
 
 import torch
@@ -34,12 +35,14 @@ from .devices import Precision, chosen_device, isolated
 from .imbalance import Float32Array, Imbalance
 from .network import Network
 from .optimisers import clip, optimisers, set_rate
+from .probe import MemoryNeeded, Pace, check_memory, free_memory, memory_needed, pace
 from .recipe import Recipe
 from .regularise import FieldDropout, Prior
 from .scoring import predict_logits
 from .training_state import Checkpoint, TrainingState, Weights, copied, latest_checkpoint, save_checkpoint
 
 REPORT_SECONDS = 0.2
+_TIMED = 3
 
 AnyNetwork = TypeVar("AnyNetwork", bound=Network)
 
@@ -80,11 +83,46 @@ def train_network(
     Stopped before the first step.
     """
     device = chosen_device(context.device)
+    rows = Imbalance.of(data.train, recipe).rows_per_epoch
+    needed = memory_needed(make, objective, recipe, data.schema, rows)
+    check_memory(needed, free_memory(device), recipe, data.schema)
     with isolated(context, device):
         network = make(data.schema).to(device)
         training = _Training.start(network, objective, recipe, data, context, device)
         training.run()
         return Trained(training.network, training.facts())
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What a training will take: memory beyond its rows, and time, measured on a copy."""
+
+    memory: MemoryNeeded
+    pace: Pace
+
+
+def estimate_training(
+    make: Callable[[EncodedSchema], Network],
+    objective: Objective,
+    recipe: Recipe,
+    data: TrainingData,
+    context: FitContext,
+) -> Estimate:
+    """Return what `train_network` would take, from three timed steps of a network that is thrown away.
+
+    DataError when it would not fit into the free memory.
+    """
+    device = chosen_device(context.device)
+    rows = Imbalance.of(data.train, recipe).rows_per_epoch
+    needed = memory_needed(make, objective, recipe, data.schema, rows)
+    check_memory(needed, free_memory(device), recipe, data.schema)
+    with isolated(context, device):
+        network = make(data.schema).to(device).train()
+        step, adam = Step.of(network, objective, recipe, data.train, device), optimisers(network)
+        set_rate(adam, recipe.learning_rate)
+        batches = list(islice(step.batches(data.train), _TIMED + 1))
+        batches = batches if len(batches) > 1 else batches * 2
+        return Estimate(needed, pace(lambda batch: step.take(batch, adam, 1), batches, rows))
 
 
 @dataclass(eq=False)
