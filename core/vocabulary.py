@@ -110,14 +110,6 @@ class Vocabulary:
         return cls(type=kind, values=pa.array(plain["values"], kind.arrow))
 
 
-def fit_vocabulary(column: Column, *, minimum_count: int = 2) -> Vocabulary:
-    """Return the values that occur at least `minimum_count` times, most frequent first, ties by value."""
-    column = plain(column)
-    counter = value_counter()
-    counter.add(column)
-    return counted_vocabulary(counter, column.type, minimum_count=minimum_count)
-
-
 def value_counter() -> ValueCounter:
     """Return a counter of values as vocabularies keep them."""
     return ValueCounter(canonical)
@@ -126,7 +118,10 @@ def value_counter() -> ValueCounter:
 def counted_vocabulary(
     counter: ValueCounter, kind: pa.DataType, *, minimum_count: int = 2, most: int | None = None
 ) -> Vocabulary:
-    """Return the vocabulary of a counted column of Arrow type `kind`, cut to the `most` frequent values."""
+    """Return the values of a counted column of Arrow type `kind` that occur at least `minimum_count` times.
+
+    Most frequent first, ties by value, cut to the `most` frequent.
+    """
     values = value_type(kind)
     table = counter.table()
     if not table.num_rows:

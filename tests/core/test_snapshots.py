@@ -16,11 +16,10 @@ from core.encoding import encode, fit_encoders
 from core.quantiles import Moments, Quantiles
 from core.ranks import count_below, last_below, next_above, value_at
 from core.snapshots import snapshot_rows, table_rows
-from core.vocabulary import fit_vocabulary
 from crosslens import DataError, Field, FieldKind, FieldRole, FieldSchema
 from crosslens.relational import Snapshot
 
-from .snapshots import fields, ref, snapshot
+from .snapshots import fields, ref, snapshot, vocabulary_of
 
 
 def stored(folder: Path, table: pa.Table, batch: int) -> Snapshot:
@@ -100,12 +99,12 @@ def test_values_counted_in_blocks_are_counted_right(
 )
 def test_ids_among_many_values_are_those_among_few(monkeypatch: pytest.MonkeyPatch, values: list[Any]) -> None:
     column = pa.chunked_array([pa.array([*values, *values, None])])
-    few = fit_vocabulary(column).local_ids(column)
+    few = vocabulary_of(column).local_ids(column)
     monkeypatch.setattr("core.vocabulary._MANY_VALUES", 10)
     monkeypatch.setattr("core.vocabulary._DENSE_RANGE", 10)
-    np.testing.assert_array_equal(fit_vocabulary(column).local_ids(column), few)
+    np.testing.assert_array_equal(vocabulary_of(column).local_ids(column), few)
     assert few[-1] == 0
-    assert fit_vocabulary(column).local_ids(pa.chunked_array([["none of them"] * 70])).tolist() == [1] * 70
+    assert vocabulary_of(column).local_ids(pa.chunked_array([["none of them"] * 70])).tolist() == [1] * 70
 
 
 NUMBERS = st.one_of(

@@ -12,12 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.columns import plain
-from core.vocabulary import ValueType, Vocabulary, check_categorical, fit_vocabulary, truth_of
+from core.vocabulary import ValueType, Vocabulary, check_categorical, truth_of
 from crosslens import DataError
+
+from .snapshots import vocabulary_of
 
 
 def fit(values: Any, **options: Any) -> Vocabulary:
-    return fit_vocabulary(plain(values if isinstance(values, pa.Array) else pa.array(values)), **options)
+    return vocabulary_of(plain(values if isinstance(values, pa.Array) else pa.array(values)), **options)
 
 
 def ids(vocabulary: Vocabulary, values: Any) -> list[int]:
