@@ -87,11 +87,13 @@ class GenericSession(ServerSession):
             ) from error
         except sa.exc.ArgumentError as error:
             raise SourceError(
-                "The connection cannot be understood.", why=f"SQLAlchemy says: {error}.", do="Check each part of it."
+                "The connection cannot be understood.",
+                why=f"SQLAlchemy says: {self._masked(str(error))}.",
+                do="Check each part of it.",
             ) from error
 
     def _explained(self, error: BaseException) -> UserError:
-        message = " ".join(str(error).split()).rstrip(".")
+        message = self._masked(" ".join(str(error).split())).rstrip(".")
         if not hasattr(self, "_dialect"):
             return SourceError(
                 f"{self.name} could not be opened.",

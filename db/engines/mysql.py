@@ -107,7 +107,7 @@ class MySqlSession(ServerSession):
         except TypeError as error:  # PyMySQL's own check of the names of its options
             raise SourceError(
                 "An option of the connection is wrong.",
-                why=f"The driver says: {error}.",
+                why=f"The driver says: {self._masked(str(error))}.",
                 do="Correct or remove the option; docs/databases.md lists the usual ones.",
             ) from error
         # The limit was for the greeting; a query may take as long as its watch allows, which no option of PyMySQL says.
@@ -128,6 +128,7 @@ class MySqlSession(ServerSession):
                 "user": spec.username or "you",
                 "database": spec.database or "the database",
             },
+            self._masked,
         )
 
     # -------------------------------------------------------------------------------------------------- guarding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from crosslens.errors import QueryError, SourceError, UserError
@@ -155,11 +156,14 @@ _REFUSED_QUERY: Sentence = (
 )
 
 
-def mysql_error(error: BaseException, facts: dict[str, Any]) -> UserError:
-    """Return what a PyMySQL error means; `facts` are host, port, user, database. Raise it `from error`."""
+def mysql_error(error: BaseException, facts: dict[str, Any], masked: Callable[[str], str]) -> UserError:
+    """Return what a PyMySQL error means; `facts` are host, port, user, database. Raise it `from error`.
+
+    The server's own words are quoted as `masked` leaves them.
+    """
     code, message = _code_and_message(error)
     sentence = _sentence(code, message)
-    filled = {**facts, "message": message.rstrip(".")}
+    filled = {**facts, "message": masked(message).rstrip(".")}
     kind, what, why, do = sentence
     more = {"needs_password": True} if code in (1045, 1698) else {}
     return kind(what.format(**filled), why=why.format(**filled), do=do.format(**filled), **more)

@@ -131,6 +131,7 @@ class PostgreSqlSession(ServerSession):
                 "user": spec.username or "you",
                 "database": spec.database or "the database",
             },
+            self._masked,
         )
 
     # -------------------------------------------------------------------------------------------------- guarding

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from crosslens.errors import QueryError, SourceError, UserError
@@ -189,18 +190,21 @@ _CONNECTING: tuple[tuple[tuple[str, ...], Sentence], ...] = (
 _NEEDS_PASSWORD = ("password authentication failed", "no password supplied")
 
 
-def postgresql_error(error: BaseException, facts: dict[str, Any]) -> UserError:
-    """Return what a psycopg error means; `facts` are host, port, user, database. Raise it `from error`."""
+def postgresql_error(error: BaseException, facts: dict[str, Any], masked: Callable[[str], str]) -> UserError:
+    """Return what a psycopg error means; `facts` are host, port, user, database. Raise it `from error`.
+
+    The server's own words are quoted as `masked` leaves them.
+    """
     primary = getattr(getattr(error, "diag", None), "message_primary", None)
-    message = " ".join((primary or str(error)).split()).rstrip(".")
+    message = " ".join((primary or str(error)).split())
     state = getattr(error, "sqlstate", None)
     connecting = state is None or state.startswith("08")
     sentence = _connecting(message) if connecting else _STATES.get(state or "", _REFUSED_QUERY)
     if state is not None and (state.startswith("57P0") and state != "57P03"):
         sentence = _GONE
     if state == "28P01" or (connecting and any(part in message for part in _NEEDS_PASSWORD)):
-        return _said(sentence, message, facts, needs_password=True)
-    return _said(sentence, message, facts)
+        return _said(sentence, masked(message).rstrip("."), facts, needs_password=True)
+    return _said(sentence, masked(message).rstrip("."), facts)
 
 
 def _connecting(message: str) -> Sentence:

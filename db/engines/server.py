@@ -20,6 +20,7 @@ from ..columns import Kind, first_kind, tuple_batches
 from ..credentials import password_for
 from ..own_select import STANDARD, own_select, single_select
 from .base import never
+from .masking import mask_of
 from .reflection import reflect_schema
 from .watch import Watch
 
@@ -56,6 +57,7 @@ class ServerSession:
         self._snapshot_facts: Mapping[str, str | int] | None = None
         self._session_id = uuid.uuid4().hex
         self._secret = password_for(connection)
+        self._masked = mask_of(self._secret)
         with self._translated():
             self._engine = self._make_engine()
             self._connection = self._engine.connect()
@@ -67,7 +69,7 @@ class ServerSession:
         raise NotImplementedError
 
     def _explained(self, error: BaseException) -> UserError:
-        """Return what an error of the driver means."""
+        """Return what an error of the driver means; its own words only as `_masked` leaves them."""
         raise NotImplementedError
 
     def _cancel(self) -> None:
@@ -273,15 +275,7 @@ class ServerSession:
             if watch is not None and watch.reason is not None:
                 raise watch.reason from error
             cause = error.orig if isinstance(error, sa.exc.DBAPIError) and error.orig is not None else error
-            raise self._scrubbed(self._explained(cause)) from error
-
-    def _scrubbed(self, error: UserError) -> UserError:
-        """Take the password out of what a driver said, should one ever repeat it."""
-        secret = self._secret
-        if not secret:
-            return error
-        what, why, do = (text.replace(secret, "•••") for text in (error.what, error.why, error.do))
-        return type(error)(what, why=why, do=do, **error.facts)
+            raise self._explained(cause) from error
 
 
 def static_engine(url: str, connect: Callable[[], Any], **options: Any) -> sa.Engine:
