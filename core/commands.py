@@ -33,7 +33,7 @@ from crosslens.relational import (
 )
 from crosslens.schema import FieldSchema
 
-from .display import HeatMap, Waterfall
+from .display import BarList, HeatMap, Waterfall
 from .recipe import Repair
 
 
@@ -252,6 +252,29 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
+class Tune:
+    """Search one model's parameters on validation rows: so many trials, and no new one after `minutes` (0: no limit).
+
+    `recipe` is TOML that names `model`; `resume` goes on with an earlier search instead. Result: Tuned.
+    """
+
+    command: ClassVar[str] = "tune"
+    project: Path
+    recipe: str = ""
+    model: str = ""
+    trials: int = 20
+    minutes: float = 0.0
+    resume: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tuned:
+    """The search's id; see `core.tuning`."""
+
+    tuning: str
+
+
+@dataclass(frozen=True, slots=True)
 class ExplainRow:
     """Explain one row of a run's test part; `changes` sets fields to other raw values ("" is missing).
 
@@ -320,6 +343,8 @@ class ValueTableMade:
 class Score:
     """Predict every row of the run's query on `source` (default: the run's own), into a CSV or Parquet file.
 
+    A next-item run writes the `top` items for every user instead.
+
     Result: Scored.
     """
 
@@ -328,6 +353,7 @@ class Score:
     run: str
     output: Path
     source: ConnectionSpec | None = None
+    top: int = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -336,6 +362,103 @@ class Scored:
 
     output: Path
     rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendToUser:
+    """Ask a next-item run what it recommends to a test user (a row of its test users). Result: UserRecommended."""
+
+    command: ClassVar[str] = "recommend-to-user"
+    project: Path
+    run: str
+    user: int
+    top: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class HistoryEvent:
+    """An item a user chose; `time` as text, "" where times are plain numbers without a calendar."""
+
+    item: str
+    title: str
+    time: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendedItem:
+    """An item at its place in the list. `id` is the model's id of it; `is_target` the one held out for this user."""
+
+    rank: int
+    id: int
+    item: str
+    title: str
+    score: float
+    is_target: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class UserRecommended:
+    """A test user's history, oldest first, what is recommended, and where the item held out stands.
+
+    `target_rank` is a mid-rank among all candidates, None where the item is no candidate (it was chosen before).
+    """
+
+    user: int
+    name: str
+    history: tuple[HistoryEvent, ...]
+    items: tuple[RecommendedItem, ...]
+    target: HistoryEvent
+    target_rank: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ExplainRecommendation:
+    """Ask why a next-item run recommends an item (by its id) to a test user, by occlusion.
+
+    Result: RecommendationExplained.
+    """
+
+    command: ClassVar[str] = "explain-recommendation"
+    project: Path
+    run: str
+    user: int
+    item: int
+    top: int = 10
+
+
+@dataclass(frozen=True, slots=True)
+class EventEffect:
+    """What removing one event does: `score_change` is what the item's score loses, `rank` where it stands without it.
+
+    `similarity` is the cosine of the texts of both items, which is no reason by itself; None without texts.
+    """
+
+    place: int
+    title: str
+    score_change: float
+    rank: float
+    similarity: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RecommendationExplained:
+    """Score and rank of a recommended item, and what each event of the history does to them, largest first.
+
+    `removal` are titles of a small set of events (found greedily) without which the item is not among the first `top`;
+    empty where none was found. `events` of `history` were looked at, the latest ones.
+    """
+
+    user: int
+    item: int
+    title: str
+    score: float
+    rank: float
+    top: int
+    history: int
+    effects: tuple[EventEffect, ...]
+    removal: tuple[str, ...]
+    bars: BarList
+    method: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -369,9 +492,12 @@ RESULTS: Mapping[type[Any], type[Any]] = {
     PrepareFields: Preparation,
     MakeSample: SampleMade,
     Train: Trained,
+    Tune: Tuned,
     ExplainRow: RowExplained,
     MakeValueTable: ValueTableMade,
     Score: Scored,
+    RecommendToUser: UserRecommended,
+    ExplainRecommendation: RecommendationExplained,
     MakeReport: ReportMade,
 }
 """Result class of each request class."""

@@ -7,7 +7,7 @@ import os
 import platform
 import socket
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -17,13 +17,16 @@ from typing import Any
 from uuid import uuid4
 
 from crosslens.errors import DataError, ProjectError, Stopped, UserError
-from crosslens.models import FitContext, FitProgress, FittedModel, ModelSpec, Task
+from crosslens.models import FitContext, FitProgress, ModelSpec, Task
 from crosslens.parameters import parameters_from_plain
 from crosslens.runs import Metric, RunRecord, RunStatus, StoredConnection, StoredPreparation, new_run_id
+from crosslens.sequences import TextEncoders
 
 from ..commands import Phase, Progress, Train, Trained
 from ..files import replace_folder, write_text
 from ..funnel import FunnelTimes
+from ..next_item.baselines import single_recipe, with_baselines
+from ..next_item.run_files import NextItemFiles
 from ..outputs import metric_key, outputs_of, training_for
 from ..ports import ProjectStore
 from ..recipe import Recipe
@@ -33,7 +36,10 @@ from ..services import JobControl, Services
 from .assess import Assessed, assess
 from .data import PreparedData, prepare_data
 from .funnel import funnel_times
+from .next_item import Recommender, assess_recommendations, lent_encoders, sequence_facts
+from .next_item_data import PreparedSequences, prepare_sequences, sequence_columns
 
+NO_ENCODERS = TextEncoders()
 _PACKAGES = ("crosslens", "torch", "lightgbm", "scikit-learn", "numpy", "pyarrow", "sqlalchemy")
 _SECONDS_BETWEEN_SAVES = 2.0
 
@@ -60,16 +66,30 @@ def train(request: Train, services: Services, control: JobControl) -> Trained:
         errors: list[Exception] = []
         _remember(plans[0].recipe, project)
         with _accounted(plans, project):
-            data = prepare_data(plans[0].recipe, project, services, control)
-            times = _funnel_times(plans, services, control)
-            for plan in plans:
-                control.check()
-                errors += _attempt(plan, data, times, project, services, control)
+            rows = [plan for plan in plans if plan.spec.task is not Task.NEXT_ITEM]
+            sequences = [plan for plan in plans if plan.spec.task is Task.NEXT_ITEM]
+            errors += _train_on_rows(rows, project, services, control) if rows else []
+            errors += _train_on_sequences(sequences, project, services, control) if sequences else []
         if errors:
             raise errors[0]
         return Trained(tuple(plan.record.id for plan in plans))
     finally:
         project.close()
+
+
+def _train_on_rows(
+    plans: Sequence[_Plan], project: ProjectStore, services: Services, control: JobControl
+) -> list[Exception]:
+    data = prepare_data(plans[0].recipe, project, services, control)
+    times = _funnel_times(plans, services, control)
+    return _attempt_all(plans, lambda plan: _run(plan, data, times, project, services, control), project, control)
+
+
+def _train_on_sequences(
+    plans: Sequence[_Plan], project: ProjectStore, services: Services, control: JobControl
+) -> list[Exception]:
+    data = prepare_sequences(plans[0].recipe, project, services, control)
+    return _attempt_all(plans, lambda plan: _run_sequences(plan, data, project, services, control), project, control)
 
 
 def _remember(recipe: Recipe, project: ProjectStore) -> None:
@@ -86,9 +106,12 @@ def _planned(request: Train, project: ProjectStore, services: Services) -> list[
     recipe = recipe_from_toml(request.recipe)
     if not recipe.models:
         raise DataError("The recipe names no model.", do="Choose at least one model.")
-    names = request.run_ids or tuple(new_run_id(choice.id, datetime.now(UTC)) for choice in recipe.models)
-    recipes = [recipe.only(choice) for choice in recipe.models]
-    plans = [_new_plan(name, single, project, services) for name, single in zip(names, recipes, strict=True)]
+    choices = with_baselines(recipe, services.host)
+    beside = choices[: len(choices) - len(recipe.models)]
+    names = [new_run_id(choice.id, datetime.now(UTC)) for choice in (beside if request.run_ids else choices)]
+    recipes = [single_recipe(recipe, choice, services.host) for choice in choices]
+    pairs = zip((*names, *request.run_ids), recipes, strict=True)
+    plans = [_new_plan(name, single, project, services) for name, single in pairs]
     for plan in plans:
         project.save_run(plan.record)
         plan.folder.save_recipe(plan.record.recipe)
@@ -134,6 +157,8 @@ def _plan(record: RunRecord, recipe: Recipe, spec: ModelSpec, project: ProjectSt
             why=f'It needs a column with the role "{missing[0]}".',
             do="Set the role on the Prepare page or in the recipe, or choose another model.",
         )
+    if spec.task is Task.NEXT_ITEM:
+        sequence_columns(recipe)
     parameters = parameters_from_plain(spec.parameters, recipe.models[0].parameters)
     return _Plan(record, recipe, spec, parameters, RunFolder(project.run_folder(record.id)))
 
@@ -158,23 +183,22 @@ def _funnel_times(plans: Sequence[_Plan], services: Services, control: JobContro
     return funnel_times(plans[0].recipe, services, control)
 
 
-def _attempt(
-    plan: _Plan,
-    data: PreparedData,
-    times: FunnelTimes | None,
-    project: ProjectStore,
-    services: Services,
-    control: JobControl,
+def _attempt_all(
+    plans: Sequence[_Plan], run: Callable[[_Plan], None], project: ProjectStore, control: JobControl
 ) -> list[Exception]:
-    try:
-        _run(plan, data, times, project, services, control)
-    except Stopped:
-        raise
-    except Exception as error:  # a stranger's model may raise anything; the other models still get their turn
-        control.log.exception("run %s failed", plan.record.id)
-        _close([plan], project, RunStatus.FAILED, _sentence(error))
-        return [error]
-    return []
+    """Train one model after the other; return what went wrong. Stopped ends them all."""
+    errors: list[Exception] = []
+    for plan in plans:
+        control.check()
+        try:
+            run(plan)
+        except Stopped:
+            raise
+        except Exception as error:  # a stranger's model may raise anything; the other models still get their turn
+            control.log.exception("run %s failed", plan.record.id)
+            _close([plan], project, RunStatus.FAILED, _sentence(error))
+            errors.append(error)
+    return errors
 
 
 def _sentence(error: Exception) -> str:
@@ -197,7 +221,8 @@ def _run(
     control: JobControl,
 ) -> None:
     started = time.perf_counter()
-    model, history, stopped = _fit(plan, data, services, control)
+    training = training_for(plan.spec.task, data.training)
+    model, history, stopped = _fit(plan, training, services, control)
     trained = time.perf_counter()
     outputs = outputs_of(plan.spec, model, data.test)
     plan.folder.save_history(history)
@@ -210,25 +235,54 @@ def _run(
     seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
     plan.folder.save_facts(_facts(plan, data, outputs, services, seconds))
     plan.folder.checkpoints.clear()
-    _finish(plan, data, outputs, project, stopped=stopped, seconds=time.perf_counter() - started)
-    if stopped:
-        raise Stopped("Stopped; the best model so far was kept.")
+    metrics = _metrics(plan.folder, outputs)
+    _finish(plan, data.test_fingerprint, metrics, project, stopped=stopped, seconds=time.perf_counter() - started)
+
+
+def _run_sequences(
+    plan: _Plan, data: PreparedSequences, project: ProjectStore, services: Services, control: JobControl
+) -> None:
+    started = time.perf_counter()
+    encoders = lent_encoders(project, services, control, seed=plan.recipe.seed)
+    model, history, stopped = _fit(plan, data.split.training, services, control, encoders)
+    trained = time.perf_counter()
+    plan.folder.save_history(history)
+    replace_folder(plan.folder.model_folder, model.save)
+    metrics: dict[str, Metric] = {}
+    try:
+        recommender = Recommender(model, plan.spec, plan.recipe, data)
+        metrics = assess_recommendations(recommender, NextItemFiles(plan.folder.path), project, services, control)
+    except Stopped:
+        stopped = True
+    seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
+    plan.folder.save_facts(sequence_facts(plan.spec, data, _versions(), services, seconds))
+    plan.folder.checkpoints.clear()
+    _finish(plan, data.test_fingerprint, metrics, project, stopped=stopped, seconds=time.perf_counter() - started)
 
 
 def _finish(
-    plan: _Plan, data: PreparedData, outputs: Sequence[str], project: ProjectStore, *, stopped: bool, seconds: float
+    plan: _Plan,
+    fingerprint: str,
+    metrics: Mapping[str, Metric],
+    project: ProjectStore,
+    *,
+    stopped: bool,
+    seconds: float,
 ) -> None:
+    """Write down what has been reached; raise Stopped if it is not all."""
     project.save_run(
         replace(
             project.run(plan.record.id),
             status=RunStatus.STOPPED if stopped else RunStatus.FINISHED,
             finished=datetime.now(UTC),
             seconds=seconds,
-            data_fingerprint=data.test_fingerprint,
-            metrics=_metrics(plan.folder, outputs),
+            data_fingerprint=fingerprint,
+            metrics=metrics,
             pid=0,
         )
     )
+    if stopped:
+        raise Stopped("Stopped; the best model so far was kept.")
 
 
 def _metrics(folder: RunFolder, outputs: Sequence[str]) -> dict[str, Metric]:
@@ -243,8 +297,9 @@ def _metrics(folder: RunFolder, outputs: Sequence[str]) -> dict[str, Metric]:
 
 
 def _fit(
-    plan: _Plan, data: PreparedData, services: Services, control: JobControl
-) -> tuple[FittedModel, tuple[FitProgress, ...], bool]:
+    plan: _Plan, training: Any, services: Services, control: JobControl, encoders: TextEncoders = NO_ENCODERS
+) -> tuple[Any, tuple[FitProgress, ...], bool]:
+    """Return the model trained on what its task asks for, every epoch, and whether Stop was pressed."""
     history = _History(plan, control)
     with _logged(plan.folder) as log:
         context = FitContext(
@@ -254,9 +309,10 @@ def _fit(
             should_stop=control.should_stop,
             checkpoints=plan.folder.checkpoints,
             log=log,
+            text_encoders=encoders,
         )
         control.progress(Progress(Phase.TRAINING, 0.0, plan.spec.title, run=plan.record.id, model=plan.spec.title))
-        model = plan.spec.build(plan.parameters).fit(training_for(plan.spec.task, data.training), context)
+        model = plan.spec.build(plan.parameters).fit(training, context)
     stopped = control.stop.is_set()
     # Stop ends the training; measuring what was kept takes seconds and may be stopped again.
     control.stop.clear()
