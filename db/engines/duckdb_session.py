@@ -168,7 +168,7 @@ class DuckSession:
                 for batch in reader:
                     self._raise_if_told_to_stop()
                     for start in range(0, batch.num_rows, rows):
-                        yield _fitted(batch.slice(start, rows).columns, kinds)
+                        yield fitted(batch.slice(start, rows).columns, kinds)
 
     def columns_of(self, select: str) -> tuple[ColumnInfo, ...]:
         """Return the columns of the user's own SELECT; QueryError unless it is exactly one that only reads."""
@@ -282,8 +282,9 @@ def _columns(relation: duckdb.DuckDBPyRelation) -> tuple[ColumnInfo, ...]:
     return tuple(column_info(name, declared) for name, declared in zip(relation.columns, types, strict=True))
 
 
-def _fitted(arrays: Sequence[pa.Array], kinds: Sequence[Kind]) -> list[pa.Array]:
-    fitted = [fit(array, kind) for array, kind in zip(arrays, kinds, strict=True)]
-    if any(array is None for array in fitted):
-        raise WiderKinds(tuple(Kind.TEXT if array is None else kind for array, kind in zip(fitted, kinds, strict=True)))
-    return fitted
+def fitted(arrays: Sequence[pa.Array], kinds: Sequence[Kind]) -> list[pa.Array]:
+    """Return arrays of exactly the types of `kinds`; WiderKinds where a value does not fit."""
+    found = [fit(array, kind) for array, kind in zip(arrays, kinds, strict=True)]
+    if any(array is None for array in found):
+        raise WiderKinds(tuple(Kind.TEXT if array is None else kind for array, kind in zip(found, kinds, strict=True)))
+    return found

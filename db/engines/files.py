@@ -33,9 +33,11 @@ from ..files.csv_types import DOES_NOT_FIT
 from ..files.encoding import FileState, detect_encoding
 from ..files.listing import FileTable, Format, list_tables
 from ..files.options import TextOptions, text_options
+from ..files.plain_text import NotPlain, RowIndex, plain_index, read_rows, readable, rows_from
 from .duckdb_dialect import DuckDbDialect, Place, named
 from .duckdb_errors import reading_error
-from .duckdb_session import DuckSession, column_info, settings, spill_folder
+from .duckdb_session import DuckSession, column_info, fitted, settings, spill_folder
+from .simple_statements import Asked, simply_asked
 
 _ROW_ID = "file_row"
 _NUMBERED = "crosslens rows"
@@ -133,6 +135,11 @@ class FilesSession(DuckSession):
 
     def fetch(self, statement: sa.Select[*tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return all rows; where a value does not fit, look at the whole file once and read again."""
+        asked = simply_asked(statement)
+        if asked is not None and not asked.columns:
+            rows = self._counted(self._opened[TableRef(asked.table, asked.schema)])
+            if rows is not None:
+                return [(rows,)]
         try:
             return super().fetch(statement)
         except _DoesNotFit:
@@ -143,11 +150,72 @@ class FilesSession(DuckSession):
         self, statement: sa.Select[*tuple[Any, ...]], kinds: Sequence[Kind], *, rows: int
     ) -> Generator[list[pa.Array], None, None]:
         """Stream Arrow batches; where a value does not fit, look at the whole file once and ask to start again."""
+        asked = simply_asked(self._in_order_anyway(statement))
+        plain = None if asked is None else self._plain_batches(asked, kinds, rows)
+        if plain is not None:
+            yield from plain
+            return
         try:
             yield from super().batches(statement, kinds, rows=rows)
         except _DoesNotFit:
             self._look_at_everything()
             raise WiderKinds(self._fitting_kinds(statement, kinds)) from None
+
+    # ------------------------------------------------------------------------------------------------ plain text
+
+    def rows_at(self, table: TableInfo, first: int, rows: int) -> list[tuple[Any, ...]] | None:
+        """Return at most `rows` rows from the row number `first` (from 1) on; None where nothing leads to them.
+
+        Their values are those of `fetch`, columns in the order of `table`.
+        """
+        opened = self._opened[table.ref]
+        index = _plain_index(opened)
+        names = [column.name for column in opened.columns]
+        if opened.text is None or index is None or not readable(opened.text, names):
+            return None
+        try:
+            arrays = rows_from(opened.text, index, names, first - 1, rows, go_on=self._raise_if_told_to_stop)
+        except NotPlain:
+            return None
+        return list(zip(*(array.to_pylist() for array in arrays), strict=True))
+
+    def count_rows(self, table: TableInfo) -> int | None:
+        """Return how many rows a table has, where that is known or can be seen without parting its lines."""
+        return self._counted(self._opened[table.ref])
+
+    def _counted(self, opened: _Opened) -> int | None:
+        if opened.text is None or opened.text.rows is not None:
+            return None if opened.text is None else opened.text.rows
+        try:
+            index = _plain_index(opened)
+            return None if index is None else index.rows(go_on=self._raise_if_told_to_stop)
+        except NotPlain:
+            return None
+
+    def _plain_batches(
+        self, asked: Asked, kinds: Sequence[Kind], rows: int
+    ) -> Generator[list[pa.Array], None, None] | None:
+        """Return the batches of columns that Arrow can read from the file itself; None where it cannot."""
+        opened = self._opened[TableRef(asked.table, asked.schema)]
+        index = _plain_index(opened)
+        known = {column.name: kind for column, kind in zip(opened.columns, self.kinds(opened.columns), strict=True)}
+        if opened.text is None or index is None or not asked.columns or not known.keys() >= set(asked.columns):
+            return None
+        widened = [known[name] not in (kind, Kind.INTEGER) for name, kind in zip(asked.columns, kinds, strict=True)]
+        if any(widened) or not readable(opened.text, asked.columns):
+            return None
+        return self._read(opened.text, index, asked.columns, kinds, rows)
+
+    def _read(
+        self, text: CsvTable, index: RowIndex, names: Sequence[str], kinds: Sequence[Kind], rows: int
+    ) -> Generator[list[pa.Array], None, None]:
+        try:
+            for arrays in read_rows(text, index, names, go_on=self._raise_if_told_to_stop):
+                fitting = fitted(arrays, kinds)
+                for start in range(0, len(fitting[0]), rows):
+                    yield [array.slice(start, rows) for array in fitting]
+        except NotPlain:
+            raise WiderKinds(tuple(kinds)) from None  # the same once more, by DuckDB now
 
     def _number_of(self, table: sa.TableClause) -> str | None:
         place = self._places.get((table.schema, table.name))
@@ -259,6 +327,10 @@ class FilesSession(DuckSession):
 @lru_cache(maxsize=512)
 def _bad_count(states: tuple[FileState, ...], options: TextOptions) -> int:
     return bad_lines(describe_csv(states, options), limit=0)[1]
+
+
+def _plain_index(opened: _Opened) -> RowIndex | None:
+    return None if opened.text is None else plain_index(opened.text)
 
 
 def _is_table(text: CsvTable | None) -> bool:

@@ -127,10 +127,15 @@ def fits(column: sa.ColumnElement[Any], found: CsvType) -> sa.ColumnElement[bool
     """
     if found.meaning is Meaning.OTHER_DATE:
         return sa.func.try_strptime(sa.func.trim(column), found.pattern).is_not(None)
-    formed = sa.func.regexp_full_match(column, rf"\s*({_FORMS[found.meaning]})\s*")
+    formed = sa.func.regexp_full_match(column, rf"\s*({form_of(found.meaning)})\s*")
     if found.meaning in (Meaning.DATE, Meaning.TIMESTAMP, Meaning.ZONED):
         return sa.and_(formed, _tried(column, found.meaning.value).is_not(None))
     return formed
+
+
+def form_of(meaning: Meaning) -> str:
+    """Return the pattern of a meaning that has one, without the white space that may stand around it."""
+    return _FORMS[meaning]
 
 
 def _tried(text: sa.ColumnElement[Any], word: str) -> sa.ColumnElement[Any]:

@@ -81,7 +81,7 @@ class _Try:
         lines = text.splitlines(keepends=True)
         if options.skip_rows:
             text = "".join(lines[options.skip_rows :])
-        escape = "\\" if quote and f"\\{quote}" in text and quote * 2 not in text else quote
+        escape = _escape(text, delimiter, quote)
         records = [record for record in _records(text, delimiter, quote, escape) if record]
         counts = Counter(len(record) for record in records)
         width, often = max(counts.items(), key=lambda item: (item[1], item[0])) if counts else (1, 0)
@@ -129,10 +129,20 @@ def unique_names(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _records(text: str, delimiter: str, quote: str, escape: str) -> list[list[str]]:
+def _escape(text: str, delimiter: str, quote: str) -> str:
+    """Return what keeps a quote inside of quotes: the quote itself, or a backslash where more records are sound so."""
+    if not quote or f"\\{quote}" not in text:
+        return quote
+    sound = {escape: len(_records(text, delimiter, quote, escape, strict=True)) for escape in (quote, "\\")}
+    return "\\" if sound["\\"] > sound[quote] else quote
+
+
+def _records(text: str, delimiter: str, quote: str, escape: str, *, strict: bool = False) -> list[list[str]]:
+    """Return the first records; those before an error, if `strict` makes stray quotes errors."""
     if len(delimiter) > 1:
         text, delimiter = text.replace(delimiter, _STAND_IN), _STAND_IN
     before = csv.field_size_limit(_FIELD_BYTES)
+    found: list[list[str]] = []
     try:
         reader = csv.reader(
             io.StringIO(text.replace("\0", ""), newline=""),
@@ -141,12 +151,15 @@ def _records(text: str, delimiter: str, quote: str, escape: str) -> list[list[st
             quoting=csv.QUOTE_MINIMAL if quote else csv.QUOTE_NONE,
             escapechar="\\" if escape == "\\" else None,
             doublequote=escape != "\\",
+            strict=strict,
         )
-        return list(islice(reader, _SAMPLE_RECORDS))
+        for record in islice(reader, _SAMPLE_RECORDS):
+            found.append(record)  # noqa: PERF402 - those before an error are kept
     except csv.Error:  # this way of parting does not fit at all
-        return []
+        return found if strict else []
     finally:
         csv.field_size_limit(before)
+    return found
 
 
 def _title_rows(records: Sequence[list[str]], width: int) -> int:

@@ -38,6 +38,7 @@ LAYOUTS = (
     (",x,y\n0,1,2\n1,1,2\n", ",", '"', True, 0, ("column1", "x", "y")),
     ("a,b\n", ",", '"', True, 0, ("a", "b")),
     ("", ",", '"', True, 0, ("column1",)),
+    ('number,text\n0,"x\\"\n', ",", '"', True, 0, ("number", "text")),
 )
 COLUMNS = (
     # the texts of a column, the database's type, the values
@@ -79,6 +80,19 @@ def test_a_layout_is_found(text, delimiter, quote, header, skip, names) -> None:
     found = detect_layout(text, TextOptions())
     assert (found.delimiter, found.quote, found.header, found.skip) == (delimiter, quote, header, skip)
     assert names is None or found.names == names
+
+
+@pytest.mark.parametrize(
+    ("body", "escape"),
+    [
+        ('1,"C:\\"\n2,"D:\\"\n', '"'),
+        ('1,"say \\"hi\\""\n2,"b"\n', "\\"),
+        ('1,""\n2,"say \\"hi\\", then"\n', "\\"),
+        ('1,"say ""hi"""\n2,"C:\\"\n', '"'),
+    ],
+)
+def test_a_backslash_keeps_a_quote_only_where_that_makes_records_sound(body: str, escape: str) -> None:
+    assert detect_layout("number,text\n" + body, TextOptions()).escape == escape
 
 
 @given(st.lists(st.text(max_size=5), max_size=20))
