@@ -31,6 +31,8 @@ LARGE_ROWS = 100_000
 TYPES = {Kind.BOOLEAN: "bool", Kind.INTEGER: "int64", Kind.FLOAT: "double", Kind.TEXT: "string"}
 """The kinds a reader process can tell for sure, under Arrow's names."""
 _READER = Path(__file__).with_name("sqlite_reader.py")
+_FEW_ROWS = 4_096
+"""So many rows are read by hand at a time while the reader starts, lest it wait for the rest of a range."""
 _MOST_THREADS = 4
 _MOST_MISFITS = 3
 _POLL_SECONDS = 0.05
@@ -171,7 +173,7 @@ class RangeReading:
         asked: deque[Rows] = deque()
         misfits = 0
         while True:
-            while len(asked) < reader.threads + 2 and (rows := self._take()):
+            while len(asked) < reader.threads + 2 and (rows := self._take(self._job.rows)):
                 asked.append(rows)
                 reader.ask(rows)
             if not asked:
@@ -209,13 +211,13 @@ class RangeReading:
             with suppress(Empty):
                 return reader.answer(_POLL_SECONDS)
 
-    def _take(self) -> Rows | None:
-        rows = self._guarded.next_range(self._next, self._job.rows) if self._next <= _LAST else None
+    def _take(self, most: int) -> Rows | None:
+        rows = self._guarded.next_range(self._next, most) if self._next <= _LAST else None
         self._next = rows[1] + 1 if rows else _LAST + 1
         return rows
 
     def _next_by_hand(self) -> Generator[Arrays, None, None]:
-        if rows := self._take():
+        if rows := self._take(min(_FEW_ROWS, self._job.rows)):
             yield from self._guarded.read(rows)
 
     def _rest_by_hand(self) -> Generator[Arrays, None, None]:
