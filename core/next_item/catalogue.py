@@ -133,7 +133,7 @@ def read_items(
     wanted |= {field.column: field for field in spoken}
     values = _of_items(rows, sequences, wanted, check)
     titles = values[named] if named else _value_texts(sequences)
-    filled = pc.if_else(pc.equal(titles, ""), _value_texts(sequences), titles)
+    filled = pc.if_else(pc.equal(titles, _text("")), _value_texts(sequences), titles)
     parts = [titles] if named else []
     parts += [_phrase(field, values[field.column]) for field in spoken]
     names = ([str(named)] if named else []) + [field.name for field in spoken]
@@ -263,8 +263,8 @@ def _phrase(field: Field, texts: pa.Array) -> pa.Array:
     """Return what a field says: long text as it is, single values with the field's name ("category: shoes")."""
     if field.kind is FieldKind.TEXT:
         return texts
-    said = pc.binary_join_element_wise(f"{field.name}: ", texts, "")
-    return pc.if_else(pc.equal(texts, ""), "", said)
+    said = pc.binary_join_element_wise(_text(f"{field.name}: "), texts, _text(""))
+    return pc.if_else(pc.equal(texts, _text("")), _text(""), said)
 
 
 def _joined(parts: Sequence[pa.Array], count: int) -> pa.Array:
@@ -272,8 +272,12 @@ def _joined(parts: Sequence[pa.Array], count: int) -> pa.Array:
     nothing = pa.array([""] * count, pa.large_string())
     if not parts:
         return nothing
-    said = [pc.if_else(pc.equal(part, ""), pa.scalar(None, part.type), part) for part in parts]
-    return _whole(pc.binary_join_element_wise(*said, ". ", null_handling="skip"))
+    said = [pc.if_else(pc.equal(part, _text("")), pa.scalar(None, part.type), part) for part in parts]
+    return _whole(pc.binary_join_element_wise(*said, _text(". "), null_handling="skip"))
+
+
+def _text(text: str) -> pa.Scalar:
+    return pa.scalar(text, pa.large_string())
 
 
 def _whole(column: Column | pa.Array) -> pa.Array:
