@@ -21,6 +21,7 @@ _BUILT_IN = (
     ("logistic", "logistic"),
     ("sra-cl", "sra_cl"),
     ("next-item", "next_item"),
+    ("text-encoders", "text_encoders"),
 )
 
 

@@ -14,10 +14,14 @@ _SPECS: dict[str, ModelSpec] = {
 }
 
 
+class TestEsmm(FunnelContract):
+    spec = _SPECS["esmm"]
+
+
 class TestLightGBMFunnel(FunnelContract):
     spec = _SPECS["lightgbm-funnel"]
 
 
 def test_no_built_in_funnel_model_is_left_out() -> None:
-    tested = {contract.spec.id for contract in (TestLightGBMFunnel,)}
+    tested = {contract.spec.id for contract in (TestEsmm, TestLightGBMFunnel)}
     assert tested == set(_SPECS)

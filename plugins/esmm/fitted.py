@@ -1,0 +1,42 @@
+"""A trained ESMM: three outputs from two towers."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+from crosslens import EncodedDataset, EncodedSchema, ExplainContext, ExplanationKind, Predictions
+
+from ..funnel import BOTH, CLICK, CONVERSION, product_logit
+from ..neural.fitted import FittedNetwork, Makers
+from ..neural.scoring import predict_logits
+from . import EsmmParameters
+from .losses import PICKS
+from .module import Esmm
+
+
+class EsmmModel(FittedNetwork):
+    """A trained ESMM, or one of its relatives."""
+
+    title = "ESMM"
+    kinds = (EsmmParameters,)
+    outputs = (CLICK, CONVERSION, BOTH)
+
+    @classmethod
+    def make(cls, schema: EncodedSchema, parameters: Any, rate: float = 0.5) -> Esmm:
+        """Return an untrained network."""
+        return Esmm(schema, parameters)
+
+    def predict(self, data: EncodedDataset) -> Predictions:
+        """Return the logits of pCTR, pCVR and pCTCVR for every row; DataError for rows of another schema."""
+        self.check(data)
+        a, b = predict_logits(self.network, data, 2).T
+        return Predictions({CLICK: a, CONVERSION: b, BOTH: product_logit(a, b)})
+
+    def explanations(self, data: EncodedDataset, context: ExplainContext) -> Makers:
+        """Return contributions to the output that is asked about, or to each."""
+        asked = (context.output,) if context.output else self.outputs
+        return [
+            (ExplanationKind.CONTRIBUTIONS, partial(self.contributions, data, context, name, PICKS[name]))
+            for name in asked
+        ]
