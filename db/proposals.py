@@ -40,18 +40,21 @@ def propose_joins(base: TableInfo, tables: Tables) -> tuple[JoinProposal, ...]:
 
     LOOKUP follows the keys a table holds, a self-reference once; EXISTS the keys of tables that refer to the base, and
     of tables that refer to those; a table counts once, where it is nearest. COUNT is for other events of the same
-    parent: what its user did before.
+    parent: what its user did before. VALUES reach through a table of pairs: the tags of its user.
     """
     walk = _Walk(base, tables)
     lookups = list(walk.levels([(base.ref.name, base, (base.ref,))], walk.lookups))
     exists = list(walk.levels([(base.ref.name, base, (base.ref,))], walk.referring))
     past = list(walk.past(lookups))
+    links = list(walk.links(lookups))
     starts: list[tuple[str, TableInfo, Path]] = [(base.ref.name, base, (base.ref,))]
     starts += [(proposal.join.name, table, (base.ref, table.ref)) for proposal, table in lookups]
     walk.guessing = True
     guessed = list(walk.levels(starts, walk.lookups))
     referring = list(walk.levels(starts[:1], walk.referring))
-    found = (*lookups, *exists, *past, *guessed, *referring, *walk.past(guessed))
+    guessed_past = list(walk.past(guessed))
+    guessed_links = list(walk.links([*lookups, *guessed]))
+    found = (*lookups, *exists, *past, *links, *guessed, *referring, *guessed_past, *guessed_links)
     return tuple(proposal for proposal, _ in islice(found, MOST))
 
 
@@ -103,6 +106,9 @@ class _Walk:
     _referring: dict[TableRef, list[tuple[TableInfo, ForeignKey, bool]]] = field(init=False)
     _seen: set[TableRef] = field(init=False)
     _guessed: set[str] = field(default_factory=set)
+    _many_of: dict[tuple[str, TableRef, tuple[str, ...]], JoinSpec] = field(default_factory=dict)
+    """The joins to many rows by what they start from, their table and its key."""
+    _linked: set[tuple[str, TableRef, TableRef]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         self._names = _Names(self.base.ref.name)
@@ -162,7 +168,9 @@ class _Walk:
             for other, key, is_guess in links:
                 self._seen.add(other.ref)
                 name = self._named(other, key, source, len(links) == 1, is_guess or source in self._guessed)
-                yield self._many(source, other, key, name, JoinKind.EXISTS, is_guess=is_guess), other
+                found_many = self._many(source, other, key, name, JoinKind.EXISTS, is_guess=is_guess)
+                self._many_of[source, other.ref, key.columns] = found_many.join
+                yield found_many, other
 
     def past(self, lookups: Iterable[Found]) -> Iterator[Found]:
         """Yield what else refers to a parent of the base, the base itself among it, where both have comparable times.
@@ -186,7 +194,45 @@ class _Walk:
                 join = JoinSpec(name, other.ref, on, JoinKind.COUNT, time, ColumnRef(self.base.ref.name, moment))
                 reason = f"the same {parent.ref.name}: {_columns(other, key)}"
                 kinds = (JoinKind.COUNT, JoinKind.LATEST, JoinKind.VALUES, JoinKind.EXISTS)
+                self._many_of[proposal.join.name, other.ref, key.columns] = join
                 yield JoinProposal(join, reason, self.guessing, kinds, join.up_to), other
+
+    def links(self, lookups: Iterable[Found]) -> Iterator[Found]:
+        """Yield what tables of pairs link to the base and to what it looks up, each behind its table of pairs."""
+        starts = [(self.base.ref.name, self.base), *((proposal.join.name, table) for proposal, table in lookups)]
+        for source, table in starts:
+            for link, key, is_guess in self._referring.get(table.ref, ()):
+                if link.ref != self.base.ref and _usable(key, table):
+                    yield from self._through(source, link, key, is_guess)
+
+    def _through(self, source: str, link: TableInfo, key: ForeignKey, is_guess: bool) -> Iterator[Found]:
+        declared = [(other, False) for other in link.foreign_keys]
+        for far, far_is_guess in (*declared, *((other, True) for other in self._guesses.get(link.ref, ()))):
+            target = self.tables.get(far.target)
+            place = (source, link.ref, far.target)
+            guess = is_guess or far_is_guess or source in self._guessed
+            if (
+                target is None
+                or guess != self.guessing
+                or place in self._linked
+                or not _is_link(link, key, far, target)
+            ):
+                continue
+            self._linked.add(place)
+            between = self._many_of.get((source, link.ref, key.columns))
+            moment = self._moment(link)
+            if between is None or (moment is not None and between.up_to is None):
+                name = self._named(link, key, source, between is None, guess)
+                beside = self._many(source, link, key, name, JoinKind.COUNT, is_guess=is_guess)
+                between = replace(beside.join, up_to=moment)
+                self._many_of[source, link.ref, key.columns] = between
+                yield replace(beside, join=between), link
+            name = self._named(target, far, between.name, True, guess)
+            pairs = zip(far.columns, far.target_columns, strict=True)
+            on = tuple((ColumnRef(between.name, ours), theirs) for ours, theirs in pairs)
+            join = JoinSpec(name, target.ref, on, JoinKind.VALUES)
+            reason = f"through {link.ref.name}: {_columns(link, key)}, {_columns(link, far)}"
+            yield JoinProposal(join, reason, guess, _kinds(join)), target
 
     def _keys(self, source: str, table: TableInfo) -> Iterator[tuple[ForeignKey, bool]]:
         if not self.guessing or source in self._guessed:
@@ -234,6 +280,16 @@ class _Walk:
 def _kinds(join: JoinSpec) -> tuple[JoinKind, ...]:
     latest = () if join.time is None else (JoinKind.LATEST,)
     return (JoinKind.EXISTS, JoinKind.COUNT, *latest, JoinKind.VALUES)
+
+
+def _is_link(link: TableInfo, key: ForeignKey, far: ForeignKey, target: TableInfo) -> bool:
+    """Whether a table holds pairs: each pair once, or nothing besides; what has more or comes twice is an event."""
+    pair = {*key.columns, *far.columns}
+    if set(key.columns) & set(far.columns) or far.target == key.target or not _usable(far, target):
+        return False
+    if not keys_are_unique(target, far.target_columns):
+        return False
+    return keys_are_unique(link, pair) or {column.name for column in link.columns} == pair | set(link.primary_key)
 
 
 def _usable(key: ForeignKey, target: TableInfo) -> bool:
