@@ -36,6 +36,7 @@ class ParameterInfo:
     advanced: bool = False
     logarithmic: bool = False
     source: str = ""
+    search: tuple[Any, ...] = ()
 
 
 def parameter(
@@ -50,16 +51,19 @@ def parameter(
     advanced: bool = False,
     logarithmic: bool = False,
     source: str = "",
+    search: tuple[Any, ...] = (),
 ) -> Any:
     """Return a dataclass field with a default and what a form needs to show it.
 
     `minimum` and `maximum` are inclusive; for tuples they bound every entry. `logarithmic` asks for a scale by factors.
     `source` names what a text is chosen from where only the app knows the choices: "text-encoders", "folder" (of the
-    user's disk).
+    user's disk). `search` is what a search over parameters may try: the two ends of a number's range, or a list of
+    values; a parameter without it keeps its value.
     """
     facts = {
         "label": label, "help": help, "minimum": minimum, "maximum": maximum, "step": step,
         "choices": choices, "advanced": advanced, "logarithmic": logarithmic, "source": source,
+        "search": search,
     }  # fmt: skip
     return dataclasses.field(default=default, metadata={_KEY: facts})
 

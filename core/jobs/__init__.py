@@ -8,6 +8,7 @@ from typing import Any
 from ..commands import (
     CountRows,
     EstimateQuery,
+    ExplainRecommendation,
     ExplainRow,
     MakeReport,
     MakeSample,
@@ -17,8 +18,10 @@ from ..commands import (
     PrepareFields,
     ProposeQuery,
     ReadPage,
+    RecommendToUser,
     Score,
     Train,
+    Tune,
 )
 from ..services import JobControl, Services
 from .browse import (
@@ -31,10 +34,12 @@ from .browse import (
     read_page,
 )
 from .explain import explain_row, make_value_table
+from .next_item_ask import explain_recommendation, recommend_to_user
 from .report import make_report
 from .sample import make_sample
-from .score import score
+from .scoring import score_run
 from .train import train
+from .tune import tune
 
 HANDLERS: Mapping[type, Callable[[Any, Services, JobControl], Any]] = {
     OpenSource: open_source,
@@ -46,9 +51,12 @@ HANDLERS: Mapping[type, Callable[[Any, Services, JobControl], Any]] = {
     PrepareFields: prepare_fields,
     MakeSample: make_sample,
     Train: train,
+    Tune: tune,
     ExplainRow: explain_row,
     MakeValueTable: make_value_table,
-    Score: score,
+    Score: score_run,
+    RecommendToUser: recommend_to_user,
+    ExplainRecommendation: explain_recommendation,
     MakeReport: make_report,
 }
 """Which function answers which request."""

@@ -23,20 +23,30 @@ class LightGBMParameters:
 
     learning_rate: float = parameter(
         0.1, label="Learning rate", help="Share of each new tree. Lower needs more trees.",
-        minimum=0.001, maximum=1.0, logarithmic=True,
+        minimum=0.001, maximum=1.0, search=(0.02, 0.3), logarithmic=True,
     )  # fmt: skip
     num_leaves: int = parameter(
-        15, label="Leaves per tree", help="More leaves combine more fields.", minimum=2, maximum=4096
+        15, label="Leaves per tree", help="More leaves combine more fields.", minimum=2, maximum=4096, search=(4, 128)
     )
     num_trees: int = parameter(
         1000, label="Trees at most", help="Training ends sooner when validation stops improving.",
         minimum=1, maximum=20_000, step=50,
     )  # fmt: skip
     min_data_in_leaf: int = parameter(
-        100, label="Rows per leaf at least", help="Higher is more cautious.", minimum=1, maximum=100_000
+        100,
+        label="Rows per leaf at least",
+        help="Higher is more cautious.",
+        minimum=1,
+        maximum=100_000,
+        search=(10, 500),
     )
     lambda_l2: float = parameter(
-        1.0, label="L2 regularisation", help="Pulls leaf values towards 0.", minimum=0.0, maximum=1000.0
+        1.0,
+        label="L2 regularisation",
+        help="Pulls leaf values towards 0.",
+        minimum=0.0,
+        maximum=1000.0,
+        search=(0.0, 100.0),
     )
     patience: int = parameter(
         50, label="Patience", help="Trees without a better validation log loss before training ends.",
@@ -48,11 +58,11 @@ class LightGBMParameters:
     cat_smooth: float = parameter(
         20.0, label="Category smoothing",
         help="Pulls the rate of rare values towards the mean before a split sorts them.",
-        minimum=0.0, maximum=10_000.0, advanced=True,
+        minimum=0.0, maximum=10_000.0, search=(1.0, 200.0), advanced=True,
     )  # fmt: skip
     cat_l2: float = parameter(
         50.0, label="Category L2", help="Extra L2 regularisation of splits on categories.",
-        minimum=0.0, maximum=10_000.0, advanced=True,
+        minimum=0.0, maximum=10_000.0, search=(1.0, 200.0), advanced=True,
     )  # fmt: skip
     min_data_per_group: int = parameter(
         100, label="Rows per group of values", help="Fewest rows on either side when a split sorts values.",
@@ -61,7 +71,7 @@ class LightGBMParameters:
     max_cat_threshold: int = parameter(
         3, label="Values per split at most",
         help="Most values on the smaller side of one split. Fields with thousands of values overfit when this is high.",
-        minimum=1, maximum=4096, advanced=True,
+        minimum=1, maximum=4096, search=(1, 64), advanced=True,
     )  # fmt: skip
     max_cat_to_onehot: int = parameter(
         4, label="One against the rest up to",
@@ -69,10 +79,10 @@ class LightGBMParameters:
         minimum=1, maximum=4096, advanced=True,
     )  # fmt: skip
     feature_fraction: float = parameter(
-        1.0, label="Share of fields per tree", minimum=0.05, maximum=1.0, step=0.05, advanced=True
+        1.0, label="Share of fields per tree", minimum=0.05, maximum=1.0, search=(0.4, 1.0), step=0.05, advanced=True
     )
     bagging_fraction: float = parameter(
-        1.0, label="Share of rows per tree", minimum=0.05, maximum=1.0, step=0.05, advanced=True
+        1.0, label="Share of rows per tree", minimum=0.05, maximum=1.0, search=(0.5, 1.0), step=0.05, advanced=True
     )
     max_bin: int = parameter(
         255, label="Bins per numerical field", minimum=2, maximum=65_535, advanced=True

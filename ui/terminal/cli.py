@@ -65,7 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(action="windows:open_window", project=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _window, _demo, _sample, _recipe, _train, _runs, _explain, _predict, _report, _doctor, _screenshots, _worker,
+        _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain, _predict, _report, _doctor, _screenshots,
+        _worker,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -156,6 +157,20 @@ def _train(commands: Commands) -> None:
     command.add_argument(
         "--password-variable", default="", metavar="NAME", help="environment variable that holds the server's password"
     )
+    _with_project(command)
+    _with_threads(command)
+
+
+def _tune(commands: Commands) -> None:
+    command = _command(
+        commands, "tune", "tuning:tune", "Search a model's parameters on validation rows, within a budget."
+    )
+    command.add_argument("recipe", nargs="?", type=Path, metavar="RECIPE", help="a recipe (TOML)")
+    command.add_argument("--model", default="", metavar="ID", help="which of the recipe's models")
+    command.add_argument("--trials", type=int, default=20, metavar="N", help="trainings at most (%(default)s)")
+    command.add_argument("--minutes", type=float, default=0.0, metavar="M", help="begin no trial after this (no limit)")
+    command.add_argument("--resume", default="", metavar="SEARCH", help="go on with an earlier search instead")
+    command.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the recipe with the best values")
     _with_project(command)
     _with_threads(command)
 
