@@ -20,6 +20,7 @@ from crosslens.relational import ColumnRef, QuerySpec, Snapshot
 from crosslens.schema import Field, FieldRole, FieldSchema
 from crosslens.sequences import Catalogue, SequenceDataset
 
+from ..columns import is_text
 from ..commands import Finding, Phase
 from ..formats import counted, enumerated
 from ..hashing import hash64
@@ -55,6 +56,7 @@ class PreparedSequences:
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float]
     exclude_seen: bool
+    times_are_moments: bool = True
 
     @property
     def catalogue(self) -> Catalogue:
@@ -112,7 +114,7 @@ def prepare_sequences(
     read = time.perf_counter()
     rows = snapshot_rows(snapshot)
     control.say(Phase.ENCODING, "Ordering events by user and time")
-    chosen = _events(recipe, rows, control)
+    chosen = events_of(recipe, rows, control)
     folder = project.data_folder / f"sequences-{_key(recipe, snapshot, columns, key)}"
     sequences = _sequences(folder, rows, _spec(recipe, columns, key), chosen.kept, control)
     control.say(Phase.ENCODING, "Looking for words about the items")
@@ -131,6 +133,7 @@ def prepare_sequences(
         findings=tuple(_findings(facts, recipe)),
         seconds={"extract": read - started, "encode": time.perf_counter() - read},
         exclude_seen=recipe.next_item.exclude_seen,
+        times_are_moments=is_text(kind := rows.type_of(columns.time)) or pa.types.is_temporal(kind),
     )
 
 
@@ -178,21 +181,21 @@ def _used(recipe: Recipe) -> FieldSchema:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Events:
+class Events:
     """Which rows are events, bool (N,) or None for all, and whether because they were clicked."""
 
     kept: BoolArray | None
     of_clicks: bool
 
 
-def _events(recipe: Recipe, rows: Rows, control: JobControl) -> _Events:
+def events_of(recipe: Recipe, rows: Rows, control: JobControl) -> Events:
     """Return the rows that count: those that repairs keep and, where there is a click label, that were clicked."""
     labels = {role: recipe.fields.with_role(role) for role in (FieldRole.CLICK, FieldRole.CONVERSION)}
     fields = [found[0] for found in labels.values() if found]
     of_clicks = bool(labels[FieldRole.CLICK])
     repairing = Repairing(recipe.repairs, recipe.fields, recipe.query)
     if not of_clicks and not repairing.columns:
-        return _Events(None, False)
+        return Events(None, False)
     rules = {field.role: _label_rule(rows, field, control) for field in fields} if of_clicks else {}
     kept = np.ones(rows.count, np.bool_)
     wanted = tuple(dict.fromkeys((*repairing.columns, *(rule.column for rule in rules.values()))))
@@ -209,7 +212,7 @@ def _events(recipe: Recipe, rows: Rows, control: JobControl) -> _Events:
             why="Every row is left out by a repair, or was not clicked.",
             do="Take a repair back, or give the click column another role.",
         )
-    return _Events(kept, of_clicks)
+    return Events(kept, of_clicks)
 
 
 def _label_rule(rows: Rows, field: Field, control: JobControl) -> LabelRule:
@@ -269,7 +272,7 @@ def _digest(meaning: object) -> str:
     return hashlib.blake2b(json.dumps(meaning, sort_keys=True).encode(), digest_size=10).hexdigest()
 
 
-def _facts(rows: Rows, chosen: _Events, sequences: Sequences, items: ItemTable, split: SequenceSplit) -> SequenceFacts:
+def _facts(rows: Rows, chosen: Events, sequences: Sequences, items: ItemTable, split: SequenceSplit) -> SequenceFacts:
     train = split.training.train
     return SequenceFacts(
         rows=rows.count,
