@@ -9,7 +9,7 @@ from plugins import builtin_plugins
 _SPECS: dict[str, ModelSpec] = {
     spec.id: spec
     for _, module in builtin_plugins()
-    for spec in module.crosslens_register_models()
+    for spec in getattr(module, "crosslens_register_models", tuple)()
     if spec.task is Task.CTR
 }
 

@@ -11,8 +11,7 @@ from plugins import builtin_plugins
 _SPECS: dict[str, ModelSpec] = {
     spec.id: spec
     for _, module in builtin_plugins()
-    if hasattr(module, "crosslens_register_models")
-    for spec in module.crosslens_register_models()
+    for spec in getattr(module, "crosslens_register_models", tuple)()
     if spec.task is Task.NEXT_ITEM
 }
 _SMALL: dict[str, Any] = {
