@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import pyarrow as pa
 
 from crosslens.data import EncodedDataset, Float32Array, Float64Array, Int64Array, TrainingData
 from crosslens.errors import PluginError
@@ -53,6 +54,14 @@ def probability_column(output: str) -> str:
 def label_column(label: str) -> str:
     """Return how the column with a label is called beside the label that an output is checked by."""
     return f"label_{label}"
+
+
+def exported(rows: pa.Table, output: str) -> pa.Table:
+    """Return predictions of test rows as they leave the app: of a funnel, every column says what it is about."""
+    if not any(name.startswith(probability_column("")) for name in rows.column_names):
+        return rows
+    names = {"probability": probability_column(output), "label": label_column(output)}
+    return rows.rename_columns([names.get(name, name) for name in rows.column_names])
 
 
 def metric_key(output: str, metric: str, outputs: Sequence[str]) -> str:

@@ -22,7 +22,9 @@ from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted
 from .page import Page
 from .results_compare import CompareTab
+from .results_funnel import FunnelTab
 from .results_loading import Background, RunContent, load_faithfulness, load_predictions, load_run
+from .results_outputs import OutputChooser
 from .results_predictions import PredictionsTab
 from .results_quality import QualityTab
 from .results_row import RowTab
@@ -44,12 +46,15 @@ class ResultsPage(Page):
         self._run: RunRecord | None = None
         self._content: RunContent | None = None
         self._in_bin = False
+        self._output = ""
         self._fresh: set[QWidget] = set()
         self.list = RunList()
         self.quality, self.why = QualityTab(session), WhyTab(session)
         self.row, self.predictions = RowTab(session), PredictionsTab(session, self.background)
-        self.compare = CompareTab(session, self.background)
+        self.compare, self.funnel = CompareTab(session, self.background), FunnelTab(session)
+        self.outputs = OutputChooser()
         self._build()
+        self.outputs.chosen.connect(self._look_at)
         self.list.runChosen.connect(self._choose)
         self.list.delegate.starClicked.connect(self._star_row)
         self.list.runs.compared.connect(self._compared)
@@ -109,6 +114,7 @@ class ResultsPage(Page):
         self.tabs.setAccessibleName(self.tr("About the run"))
         for tab, words in (
             (self.quality, self.tr("Quality")),
+            (self.funnel, self.tr("Funnel")),
             (self.why, self.tr("Why")),
             (self.row, self.tr("One row")),
             (self.predictions, self.tr("Predictions")),
@@ -119,7 +125,7 @@ class ResultsPage(Page):
         splitter.setChildrenCollapsible(False)
         splitter.setHandleWidth(2 * SPACE)
         splitter.addWidget(self._make_side())
-        splitter.addWidget(self.tabs)
+        splitter.addWidget(self._make_bench())
         splitter.setStretchFactor(1, 1)
         splitter.setSizes([270, 820])
         bench = QWidget()
@@ -134,6 +140,23 @@ class ResultsPage(Page):
         layout.setSpacing(4)
         layout.addWidget(BusyLine(self.session))
         layout.addWidget(self._stack, 1)
+
+    def _make_bench(self) -> QWidget:
+        self.tabs.setTabVisible(self.tabs.indexOf(self.funnel), False)
+        bench = QWidget()
+        column = QVBoxLayout(bench)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(self.outputs)
+        column.addWidget(self.tabs, 1)
+        return bench
+
+    def _look_at(self, output: str) -> None:
+        """Show another output of the run in every tab."""
+        self._output = output
+        run, self._content = self._run, None
+        if run is not None:
+            self._read_run(run)
 
     def _make_side(self) -> QWidget:
         self._side_words = Muted(self.tr("Tick runs to compare them."))
@@ -175,40 +198,55 @@ class ResultsPage(Page):
             return
         if before is not None and before.id == run.id and before.status == run.status and self._content is not None:
             return
+        self._read_run(run)
+
+    def _read_run(self, run: RunRecord) -> None:
         self._content = None
         self._fresh.clear()
-        folder = self.session.project.run_folder(run.id)
-        self.background.ask("run", lambda: load_run(folder), lambda found: self._read(run, found), self.session.fail)
+        if self.session.project is None:
+            return
+        folder, output = self.session.project.run_folder(run.id), self._output
+        self.background.ask(
+            "run", lambda: load_run(folder, output), lambda found: self._read(run, found), self.session.fail
+        )
 
     def _read(self, run: RunRecord, content: RunContent) -> None:
         if self._run is not None and self._run.id == run.id:
             self._content = content
             self._fresh.clear()
+            self.outputs.show_outputs(content.outputs, content.output)
+            self.tabs.setTabVisible(self.tabs.indexOf(self.funnel), content.funnel is not None)
             self._fill_tab()
 
     def _fill_tab(self) -> None:
         """Fill the tab in front, unless it shows the chosen run already."""
         tab = self.tabs.currentWidget()
         if tab is self.compare:
-            self.compare.compare(self.list.runs.checked, self.session.project)
+            self.compare.compare(self.list.runs.checked, self.session.project, self._compared_output())
         if not self.isVisible() or self._run is None or self._content is None or tab in self._fresh:
             return
         self._fresh.add(tab)
         if isinstance(tab, QualityTab | WhyTab):
             tab.show_run(self._run, self._content)
+        elif isinstance(tab, FunnelTab):
+            tab.show_run(self._run.title or self._run.model, self._content)
         elif isinstance(tab, RowTab | PredictionsTab):
-            self._read_rows(tab, self._run)
+            self._read_rows(tab, self._run, self._content.output)
 
-    def _read_rows(self, tab: RowTab | PredictionsTab, run: RunRecord) -> None:
+    def _compared_output(self) -> str:
+        return self._content.output if self._content is not None else self._output
+
+    def _read_rows(self, tab: RowTab | PredictionsTab, run: RunRecord, output: str) -> None:
         if self.session.project is None:
             return
         folder = self.session.project.run_folder(run.id)
 
         def then(rows: pa.Table) -> None:
             if self._run is not None and self._run.id == run.id:
-                tab.show_rows(run, rows)
+                tab.show_rows(run, rows, output)
 
-        self.background.ask(f"rows of {type(tab).__name__}", lambda: load_predictions(folder), then, self.session.fail)
+        topic = f"rows of {type(tab).__name__}"
+        self.background.ask(topic, lambda: load_predictions(folder, output), then, self.session.fail)
 
     def _compared(self) -> None:
         if self.tabs.currentWidget() is self.compare:

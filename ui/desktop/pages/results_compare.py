@@ -30,7 +30,7 @@ class CompareTab(QWidget):
     def __init__(self, session: Session, background: Background, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._session, self._background = session, background
-        self._shown: tuple[str, ...] = ()
+        self._shown: tuple[tuple[str, ...], str] = ((), "")
         self._empty = EmptyState(
             "results",
             self.tr("Compare two or more runs"),
@@ -52,12 +52,12 @@ class CompareTab(QWidget):
         layout.addWidget(self._area)
         self._show(False)
 
-    def compare(self, runs: tuple[RunRecord, ...], project: ProjectStore | None) -> None:
-        """Compare these runs; fewer than two show how to choose them."""
-        ids = tuple(run.id for run in runs)
-        if ids == self._shown:
+    def compare(self, runs: tuple[RunRecord, ...], project: ProjectStore | None, output: str = "") -> None:
+        """Compare what these runs predict of an output; fewer than two runs show how to choose them."""
+        asked = tuple(run.id for run in runs), output
+        if asked == self._shown:
             return
-        self._shown = ids
+        self._shown = asked
         self._show(len(runs) > 1)
         if len(runs) < 2 or project is None:
             self._background.forget("compare")
@@ -65,7 +65,7 @@ class CompareTab(QWidget):
         self._words.setText(self.tr("Comparing…"))
         names = unique_names(runs)
         paths = [(names[run.id], project.run_folder(run.id)) for run in runs]
-        self._background.ask("compare", lambda: compare_runs(paths), self.show_comparison, self._fail)
+        self._background.ask("compare", lambda: compare_runs(paths, output), self.show_comparison, self._fail)
 
     def show_comparison(self, comparison: Comparison) -> None:
         """Show what was found."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,9 @@ import pyarrow as pa
 from PySide6.QtCore import QObject, Qt, QThreadPool, Signal
 
 from core.evidence import Faithfulness, FieldEffect, InteractionEvidence
+from core.funnel import FunnelReport
 from core.metrics import compare_auc, compare_log_loss
+from core.outputs import output_title
 from core.quality import PairedComparison, Quality
 from core.run_folder import RunFacts, RunFolder
 from crosslens.errors import DataError, UserError
@@ -38,15 +40,34 @@ class RunContent:
     terms: InteractionTerms | None
     pairs: PairInteractions | None
     faithfulness: Faithfulness | None
+    output: str = ""
+    qualities: Mapping[str, Quality] = field(default_factory=dict)
+    funnel: FunnelReport | None = None
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Return what the model predicts."""
+        return self.facts.predicted if self.facts is not None else ()
 
 
-def load_run(path: Path) -> RunContent:
-    """Read a run folder; ProjectError says which file is damaged."""
-    folder = RunFolder(path)
+def load_run(path: Path, output: str = "") -> RunContent:
+    """Read a run folder, and of a funnel model what is known about one output: the first, unless it has the named one.
+
+    ProjectError says which file is damaged.
+    """
+    run = RunFolder(path)
+    facts = run.facts() if (path / "facts.json").exists() else None
+    outputs = facts.predicted if facts is not None else ()
+    chosen = output if output in outputs else next(iter(outputs), "")
+    folder = run.output(chosen)
+    qualities = {name: run.output(name).quality("test") for name in outputs}
     return RunContent(
-        facts=folder.facts() if (path / "facts.json").exists() else None,
+        output=chosen,
+        qualities={name: quality for name, quality in qualities.items() if quality is not None},
+        funnel=run.funnel(),
+        facts=facts,
         quality=folder.quality("test"),
-        history=folder.history(),
+        history=run.history(),
         evidence=folder.evidence(),
         effects=folder.field_effects(),
         importance=folder.importance(),
@@ -56,9 +77,9 @@ def load_run(path: Path) -> RunContent:
     )
 
 
-def load_predictions(path: Path) -> pa.Table:
-    """Read the test rows of a run; empty when it has none."""
-    table = RunFolder(path).predictions()
+def load_predictions(path: Path, output: str = "") -> pa.Table:
+    """Read the test rows of a run, or of one of its outputs; empty when it has none."""
+    table = RunFolder(path).output(output).predictions()
     return table.combine_chunks() if table is not None else pa.table({})
 
 
@@ -86,16 +107,21 @@ class Comparison:
     evidence: Mapping[str, InteractionEvidence]
 
 
-def compare_runs(paths: Sequence[tuple[str, Path]]) -> Comparison:
-    """Compare every two of the named runs on their test rows; DataError when those are not the same rows."""
-    scores = {name: _scores(path) for name, path in paths}
+def compare_runs(paths: Sequence[tuple[str, Path]], output: str = "") -> Comparison:
+    """Compare every two of the named runs on the test rows of one output (empty: what each predicts first).
+
+    DataError when those are not the same rows, or a run does not predict the output.
+    """
+    contents = {name: load_run(path, output) for name, path in paths}
+    outputs = {name: content.output for name, content in contents.items()}
+    _check_same_output(outputs, output)
+    scores = {name: _scores(path, outputs[name]) for name, path in paths}
     pairs: list[tuple[str, str, PairedComparison]] = []
     for (first, one), (second, two) in itertools.combinations(scores.items(), 2):
         _check_same_rows(first, one, second, two)
         pairs += [
             (first, second, compare(one.labels, one.logits, two.logits)) for compare in (compare_auc, compare_log_loss)
         ]
-    contents = {name: load_run(path) for name, path in paths}
     return Comparison(
         tuple(pairs),
         {name: content.quality for name, content in contents.items() if content.quality is not None},
@@ -110,10 +136,21 @@ class _Scores:
     logits: np.ndarray[Any, Any]
 
 
-def _scores(path: Path) -> _Scores:
-    table = load_predictions(path)
+def _scores(path: Path, output: str) -> _Scores:
+    table = load_predictions(path, output)
     probability = np.clip(table["probability"].to_numpy(), 1e-15, 1 - 1e-15)
     return _Scores(table["row"].to_numpy(), table["label"].to_numpy(), np.log(probability) - np.log1p(-probability))
+
+
+def _check_same_output(outputs: Mapping[str, str], wanted: str) -> None:
+    wanted = wanted or next(iter(outputs.values()), "")
+    for name, output in outputs.items():
+        if output != wanted:
+            raise DataError(
+                f"{name} does not predict {output_title(wanted)}.",
+                why=f"It predicts {output_title(output)}; figures of different outputs mean nothing side by side.",
+                do="Choose another output, or compare runs that predict the same.",
+            )
 
 
 def _check_same_rows(first: str, one: _Scores, second: str, two: _Scores) -> None:

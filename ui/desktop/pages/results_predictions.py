@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
 from core.commands import Score, Scored
 from core.files import replace_file
+from core.outputs import exported
 from crosslens.errors import StorageError
 from crosslens.runs import RunRecord
 
@@ -35,6 +36,7 @@ class PredictionsTab(QWidget):
         super().__init__(parent)
         self._session, self._background = session, background
         self._run: RunRecord | None = None
+        self._output = ""
         self.rows = RowsModel(self)
         self.table = DataTable()
         self._summary = Muted()
@@ -43,9 +45,9 @@ class PredictionsTab(QWidget):
         )
         self._build()
 
-    def show_rows(self, run: RunRecord, rows: pa.Table) -> None:
-        """Show the test rows of a run."""
-        self._run = run
+    def show_rows(self, run: RunRecord, rows: pa.Table, output: str = "") -> None:
+        """Show the test rows of a run, or of one of its outputs."""
+        self._run, self._output = run, output
         self.rows.set_rows(rows)
         self._empty.setVisible(not rows.num_rows)
         self._bench.setVisible(bool(rows.num_rows))
@@ -60,7 +62,7 @@ class PredictionsTab(QWidget):
         path = exports.ask_path(self, self.tr("Export predictions"), name, kind)
         if path is None:
             return
-        rows = self.rows.shown()
+        rows = exported(self.rows.shown(), self._output)
         self._background.ask(
             "export",
             lambda: write_rows(rows, path),

@@ -44,6 +44,7 @@ class RowTab(QWidget):
         self.rows = RowsModel(self)
         self._changes: dict[str, str] = {}
         self._row: int | None = None
+        self._output = ""
         self._wait = QTimer(self, singleShot=True, interval=WAIT_MILLISECONDS)
         self._wait.timeout.connect(self.ask)
         self.table = DataTable()
@@ -51,9 +52,9 @@ class RowTab(QWidget):
         self._editors: dict[str, ValueBox] = {}
         self._build()
 
-    def show_rows(self, run: RunRecord, rows: pa.Table) -> None:
-        """Show the test rows of a run and explain the one with the highest prediction."""
-        self._run, self._row, self._changes = run, None, {}
+    def show_rows(self, run: RunRecord, rows: pa.Table, output: str = "") -> None:
+        """Show the test rows of a run's output and explain the one with the highest prediction."""
+        self._run, self._row, self._changes, self._output = run, None, {}, output
         self.rows.set_rows(rows)
         self._refuse(self._obstacle(run, rows))
         if self._stack.currentIndex() == 1:
@@ -83,7 +84,8 @@ class RowTab(QWidget):
         """Ask the worker about the chosen row with the changes made so far."""
         if self._run is None or self._row is None or self._session.project is None:
             return
-        command = ExplainRow(self._session.project.folder, self._run.id, self._row, dict(self._changes))
+        folder = self._session.project.folder
+        command = ExplainRow(folder, self._run.id, self._row, dict(self._changes), self._output)
         self._session.ask("explain-row", command, self.show_answer, busy=self.tr("Explaining the row…"))
 
     def show_answer(self, answer: RowExplained) -> None:

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
+from core.outputs import OUTPUTS, output_title, probability_column
+
 from ..charts import numbers
 from ..palette import colours
 
@@ -16,6 +18,7 @@ Index = QModelIndex | QPersistentModelIndex
 _ROOT = QModelIndex()
 _FIRST = ("probability", "label")
 _HIDDEN = ("row",)
+_CHANCE = probability_column("")
 
 
 class RowsModel(QAbstractTableModel):
@@ -109,10 +112,16 @@ class RowsModel(QAbstractTableModel):
             return None
         name = self._names[section]
         if role == Qt.ItemDataRole.DisplayRole:
-            return {"probability": self.tr("Predicted"), "label": self.tr("Observed")}.get(name, name)
+            return self._head(name)
         if role == Qt.ItemDataRole.TextAlignmentRole:
             return int(self._side(name) | Qt.AlignmentFlag.AlignVCenter)
         return None
+
+    def _head(self, name: str) -> str:
+        output = name.removeprefix(_CHANCE)
+        if output in OUTPUTS and output != name:
+            return output_title(output)
+        return {"probability": self.tr("Predicted"), "label": self.tr("Observed")}.get(name, name)
 
     def _side(self, name: str) -> Qt.AlignmentFlag:
         numeric = pa.types.is_integer(kind := self._rows.schema.field(name).type) or pa.types.is_floating(kind)
@@ -154,7 +163,7 @@ def _as_text(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _text_of(name: str, value: Any) -> str:
     if value is None:
         return "NULL"
-    if name == "probability":
+    if name == "probability" or name.removeprefix(_CHANCE) in OUTPUTS:
         return numbers.percent(value, 2)
     if name == "label":
         return "1" if value else "0"

@@ -28,6 +28,7 @@ class WhyTab(QWidget):
         self._session = session
         self._run: RunRecord | None = None
         self._evidence: InteractionEvidence | None = None
+        self._output = ""
         self._pair: tuple[str, str] | None = None
         self._words = QLabel(wordWrap=True)
         self._proved, self._values, self._published = Pictures(session), Pictures(session), Pictures(session)
@@ -47,7 +48,7 @@ class WhyTab(QWidget):
 
     def show_run(self, run: RunRecord, content: RunContent) -> None:
         """Show a run."""
-        self._run, self._evidence = run, content.evidence
+        self._run, self._evidence, self._output = run, content.evidence, content.output
         explained = content.evidence is not None or content.terms is not None or content.importance is not None
         self._stack.setVisible(explained)
         self._nothing.setVisible(not explained)
@@ -60,15 +61,15 @@ class WhyTab(QWidget):
         """Cross two fields value by value; the worker does it, the pictures appear below."""
         if self._run is None or self._session.project is None:
             return
-        run, self._pair = self._run.id, (first, second)
+        run, output, self._pair = self._run.id, self._output, (first, second)
         self._values_title.setText(f"{first} × {second}")
         self._values_words.setText(self.tr("Crossing the values of both fields on the test rows…"))
         self._values_title.show()
         self._values_words.show()
         self._session.ask(
             "value-table",
-            MakeValueTable(self._session.project.folder, run, first, second),
-            lambda made: self._show_values(run, made),
+            MakeValueTable(self._session.project.folder, run, first, second, self._output),
+            lambda made: self._show_values((run, output), made),
             busy=self.tr("Crossing {first} with {second}…").format(first=first, second=second),
             otherwise=self._forget_pair,
         )
@@ -142,8 +143,8 @@ class WhyTab(QWidget):
         if self._evidence is not None and row < len(self._evidence.pairs):
             self.open_pair(*self._evidence.pairs[row].fields)
 
-    def _show_values(self, run: str, made: ValueTableMade) -> None:
-        if self._run is None or self._run.id != run:
+    def _show_values(self, about: tuple[str, str], made: ValueTableMade) -> None:
+        if self._run is None or (self._run.id, self._output) != about:
             return
         self._values_words.setText(self.tr("Point at a cell to see on how many rows it rests."))
         for name, picture in (("effect", made.effect), ("observed", made.observed), ("predicted", made.predicted)):
