@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from crosslens.errors import ProjectError
@@ -12,9 +13,11 @@ from ..files import write_json, write_text
 from ..ports import ProjectStore
 from ..report import ReportDocument
 from ..report.build import ReportInputs, RunInputs, build_report
+from ..report.document import Heading
 from ..report.html import render_html
 from ..run_folder import RunFolder
 from ..services import JobControl, Services
+from .next_item_report import next_item_document, parted
 
 
 def make_report(request: MakeReport, services: Services, control: JobControl) -> ReportMade:
@@ -37,15 +40,23 @@ def report_document(request: MakeReport, project: ProjectStore) -> ReportDocumen
     records = [project.run(run) for run in request.runs] or [run for run in project.runs() if _has_results(run)]
     if not records:
         raise ProjectError("There is nothing to report.", why="No run has finished yet.", do="Train a model first.")
-    return build_report(
+    of_rows, of_items = parted(records, project)
+    created = datetime.now(UTC)
+    recommended = next_item_document(request, of_items, project, created) if of_items else None
+    if recommended is not None and not of_rows:
+        return recommended
+    document = build_report(
         ReportInputs(
             title=request.title or "What drives the outcome",
             notes=request.notes,
-            created=datetime.now(UTC),
-            runs=tuple(_inputs(record, project) for record in records),
+            created=created,
+            runs=tuple(_inputs(record, project) for record in of_rows),
             sections=request.sections,
         )
     )
+    if recommended is None:
+        return document
+    return replace(document, blocks=(*document.blocks, Heading("Next items"), *recommended.blocks))
 
 
 def _has_results(run: RunRecord) -> bool:

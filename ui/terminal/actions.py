@@ -23,6 +23,7 @@ from core.commands import (
 from core.display import Align, Table, TableColumn
 from core.files import read_json, write_text
 from core.jobs import perform
+from core.next_item.story import is_next_item
 from core.ports import ProjectStore
 from core.present import evidence_table, runs_table, terms_table
 from core.recipe import ModelChoice, Recipe
@@ -35,6 +36,7 @@ from crosslens.plain import to_plain
 from crosslens.relational import ConnectionSpec
 
 from .connecting import named_source, unlocked
+from .next_item import print_next_item
 from .parts import Parts
 from .terminal import Terminal
 
@@ -138,7 +140,10 @@ def with_project(parts: Parts, folder: Path, use: object) -> None:
 
 def _print_runs(run_ids: tuple[str, ...], project: ProjectStore, terminal: Terminal) -> None:
     records = tuple(project.run(run_id) for run_id in run_ids)
-    terminal.table(runs_table(records))
+    of_rows = tuple(record for record in records if not is_next_item(project.run_folder(record.id)))
+    if of_rows:
+        terminal.table(runs_table(of_rows))
+    print_next_item(records, project, terminal)
     if records:
         _say_findings(RunFolder(project.run_folder(records[0].id)).facts().findings, terminal)
     for record in records:
@@ -153,7 +158,10 @@ def runs(options: Namespace, parts: Parts, terminal: Terminal) -> None:
 
     def show(project: ProjectStore) -> None:
         records = project.runs()
-        terminal.table(runs_table(records))
+        of_rows = tuple(record for record in records if not is_next_item(project.run_folder(record.id)))
+        if of_rows or not records:
+            terminal.table(runs_table(of_rows))
+        print_next_item(records, project, terminal, compared=False)
         terminal.result([to_plain(record) for record in records])
 
     with_project(parts, options.project, show)
@@ -209,7 +217,7 @@ def predict(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         source, services = named_source(options.database, options, services, terminal)
     else:
         services = unlocked(_run_recipe(options.run, options, parts).source, services, terminal)
-    request = Score(options.project.absolute(), options.run, options.output.absolute(), source)
+    request = Score(options.project.absolute(), options.run, options.output.absolute(), source, options.top)
     with terminal.job() as control:
         scored: Scored = perform(request, services, control)
     terminal.say(f"{scored.rows:,} predictions are in {scored.output}.")

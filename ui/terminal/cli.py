@@ -65,7 +65,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(action="windows:open_window", project=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain, _predict, _report, _doctor, _screenshots,
+        _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain, _recommend, _predict, _report, _doctor, _screenshots,
         _worker,
     ):  # fmt: skip
         add(commands)
@@ -194,11 +194,26 @@ def _explain(commands: Commands) -> None:
     _with_threads(command)
 
 
+def _recommend(commands: Commands) -> None:
+    command = _command(
+        commands, "recommend", "next_item:recommend", "Show what a next-item run recommends to a test user, and why."
+    )
+    command.add_argument("run", metavar="RUN")
+    command.add_argument("--user", required=True, metavar="USER", help="a test user, as the source names them")
+    command.add_argument("--top", type=int, default=10, metavar="N", help="length of the list (%(default)s)")
+    command.add_argument("--why", type=int, default=1, metavar="RANK", help="explain the item at this rank; 0: none")
+    _with_project(command)
+    _with_threads(command)
+
+
 def _predict(commands: Commands) -> None:
     command = _command(commands, "predict", "actions:predict", "Score the rows of a database with a trained run.")
     command.add_argument("run", metavar="RUN")
     command.add_argument("output", type=Path, metavar="FILE", help="a .csv or .parquet file")
     command.add_argument("--database", default="", metavar="DATABASE", help="another database of this shape")
+    command.add_argument(
+        "--top", type=int, default=10, metavar="N", help="items per user, for a next-item run (%(default)s)"
+    )
     _with_passwords(command)
     _with_project(command)
     _with_threads(command)
