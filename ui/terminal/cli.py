@@ -65,8 +65,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(action="windows:open_window", project=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
-        _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain, _recommend, _predict, _report, _doctor, _screenshots,
-        _worker,
+        _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain,
+        _recommend, _predict, _report, _doctor, _screenshots, _worker,
     ):  # fmt: skip
         add(commands)
     return parser
