@@ -31,12 +31,14 @@ from ..commands import (
 from ..next_item.occlusion import Occlusion, occlude, similar_events
 from ..next_item.present import occlusion_bars
 from ..next_item.ranking import block_scores, standing, top_items
+from ..next_item.run_files import NextItemFiles
 from ..ports import ProjectStore
 from ..recipe import Recipe
 from ..recipe_toml import recipe_from_toml
+from ..run_folder import RunFolder
 from ..services import JobControl, Services
 from .next_item import check_model, plain_vectors
-from .next_item_data import PreparedSequences, prepare_sequences
+from .next_item_data import PreparedSequences, prepare_sequences, reopened
 
 METHOD = (
     "Occlusion: the score of the item with the whole history, minus the score with one event removed. The candidates "
@@ -88,12 +90,21 @@ def opened_recommender(folder: Path, run: str, services: Services, control: JobC
                 do="Resume it, or choose a finished run.",
             )
         recipe = recipe_from_toml(record.recipe)
-        data = prepare_sequences(recipe, project, services, control)
+        data = _data(record, recipe, project, services, control)
         model: NextItemModel = spec.load(model_folder)
         check_model(model, data, spec)
         yield OpenRecommender(record, spec, recipe, model, data, project)
     finally:
         project.close()
+
+
+def _data(
+    record: RunRecord, recipe: Recipe, project: ProjectStore, services: Services, control: JobControl
+) -> PreparedSequences:
+    folder = RunFolder(project.run_folder(record.id))
+    facts = NextItemFiles(folder.path).facts()
+    known = None if facts is None else reopened(recipe, folder.facts(), facts, project)
+    return known if known is not None else prepare_sequences(recipe, project, services, control)
 
 
 def recommend_to_user(request: RecommendToUser, services: Services, control: JobControl) -> UserRecommended:
@@ -179,7 +190,7 @@ def _moment(value: Any, data: PreparedSequences) -> str:
     """Return a time as people write it; plain numbers of the source as they are."""
     if value is None:
         return ""
-    if not data.times_are_moments:
+    if not data.facts.times_are_moments:
         return f"{value:g}" if isinstance(value, float) else str(value)
     try:
         return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value):%Y-%m-%d %H:%M}"

@@ -31,6 +31,7 @@ from ..next_item.values import SequenceFacts
 from ..ports import ProjectStore, RowSource
 from ..recipe import Recipe
 from ..repairs import Repairing, repaired_fields
+from ..run_folder import RunFacts
 from ..sequences import Sequences, SequenceSpec, build_sequences, open_sequences
 from ..services import JobControl, Services
 from ..snapshots import Rows, snapshot_rows
@@ -56,7 +57,6 @@ class PreparedSequences:
     findings: tuple[Finding, ...]
     seconds: Mapping[str, float]
     exclude_seen: bool
-    times_are_moments: bool = True
 
     @property
     def catalogue(self) -> Catalogue:
@@ -118,10 +118,16 @@ def prepare_sequences(
     folder = project.data_folder / f"sequences-{_key(recipe, snapshot, columns, key)}"
     sequences = _sequences(folder, rows, _spec(recipe, columns, key), chosen.kept, control)
     control.say(Phase.ENCODING, "Looking for words about the items")
-    items = _items(folder, rows, sequences, recipe, title, control)
+    path = folder / f"items-{_items_key(recipe, title)}.arrow"
+    items = _items(path, rows, sequences, recipe, title, control)
     data = dataset(sequences, items.catalogue())
     split = split_sequences(data, recipe.next_item.split, recipe.split)
-    facts = _facts(rows, chosen, sequences, items, split)
+    kind = rows.type_of(columns.time)
+    facts = replace(
+        _facts(rows, chosen, sequences, items, split),
+        items_file=path.name,
+        times_are_moments=is_text(kind) or pa.types.is_temporal(kind),
+    )
     return PreparedSequences(
         snapshot=snapshot,
         folder=folder,
@@ -133,7 +139,6 @@ def prepare_sequences(
         findings=tuple(_findings(facts, recipe)),
         seconds={"extract": read - started, "encode": time.perf_counter() - read},
         exclude_seen=recipe.next_item.exclude_seen,
-        times_are_moments=is_text(kind := rows.type_of(columns.time)) or pa.types.is_temporal(kind),
     )
 
 
@@ -242,17 +247,42 @@ def _sequences(folder: Path, rows: Rows, spec: SequenceSpec, kept: BoolArray | N
 
 
 def _items(
-    folder: Path, rows: Rows, sequences: Sequences, recipe: Recipe, title: ColumnRef | None, control: JobControl
+    path: Path, rows: Rows, sequences: Sequences, recipe: Recipe, title: ColumnRef | None, control: JobControl
 ) -> ItemTable:
-    fields = _used(recipe)
-    meaning = to_plain((_FORMAT, tuple(replace(field, reason="") for field in fields), recipe.query.joins, title))
-    path = folder / f"items-{_digest(meaning)}.arrow"
     try:
         return ItemTable.open(path)
     except (OSError, KeyError, pa.ArrowInvalid):
-        items = read_items(rows, sequences, recipe.query, fields, title=title, check=control.check)
+        items = read_items(rows, sequences, recipe.query, _used(recipe), title=title, check=control.check)
     items.save(path)
     return items
+
+
+def _items_key(recipe: Recipe, title: ColumnRef | None) -> str:
+    fields = tuple(replace(field, reason="") for field in _used(recipe))
+    return _digest(to_plain((_FORMAT, fields, recipe.query.joins, title)))
+
+
+def reopened(recipe: Recipe, run: RunFacts, facts: SequenceFacts, project: ProjectStore) -> PreparedSequences | None:
+    """Return the sequences of a finished run without asking its source; None if a file is no longer there."""
+    folder = project.data_folder / run.encoded
+    try:
+        sequences = open_sequences(folder)
+        items = ItemTable.open(folder / facts.items_file)
+    except (OSError, KeyError, pa.ArrowInvalid, DataError):
+        return None
+    data = dataset(sequences, items.catalogue())
+    return PreparedSequences(
+        snapshot=run.snapshot,
+        folder=folder,
+        sequences=sequences,
+        items=items,
+        data=data,
+        split=split_sequences(data, recipe.next_item.split, recipe.split),
+        facts=facts,
+        findings=run.findings,
+        seconds={},
+        exclude_seen=recipe.next_item.exclude_seen,
+    )
 
 
 def _key(recipe: Recipe, snapshot: Snapshot, columns: SequenceColumns, key: tuple[ColumnRef, ...]) -> str:

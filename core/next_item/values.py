@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -96,6 +96,7 @@ class SequenceFacts:
 
     `rows` of the snapshot, `events` of those that count, `left_out` rows without user, item or time. `of_clicks`:
     only clicked rows are events. `text_fields` say something of the items in words; `title` is the column of names.
+    `items_file` is where they are kept, beside the sequences. `times_are_moments`: not plain numbers.
     """
 
     rows: int
@@ -110,7 +111,8 @@ class SequenceFacts:
     of_clicks: bool
     title: str = ""
     text_fields: tuple[str, ...] = ()
-    notes: tuple[str, ...] = field(default=())
+    items_file: str = ""
+    times_are_moments: bool = True
 
 
 BoolArray = NDArray[np.bool_]

@@ -83,6 +83,13 @@ def test_a_run_without_a_model_is_a_sentence(world: World) -> None:
     del world.kept["lost"]
 
 
+def test_a_question_needs_no_source(world: World) -> None:
+    before = world.extracted
+    ask(world, RecommendToUser, user=2)
+    ask(world, ExplainRecommendation, user=2, item=3)
+    assert world.extracted == before
+
+
 def test_sequences_that_were_deleted_are_made_again(world: World) -> None:
     before = ask(world, RecommendToUser, user=2)
     for folder in (world.folder / "data").glob("sequences-*"):

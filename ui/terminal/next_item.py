@@ -91,7 +91,7 @@ def _print_list(found: UserRecommended, terminal: Terminal) -> None:
         TableColumn("#", Align.RIGHT),
         TableColumn("Item"),
         TableColumn("Score", Align.RIGHT, 3),
-        TableColumn(""),
+        TableColumn("Note"),
     )
     rows = tuple((i.rank, i.title, i.score, "chosen next" if i.is_target else "") for i in found.items)
     terminal.table(Table("Recommended", columns, rows, note=f"Chosen next: {found.target.title} ({rank})."))
