@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from core.report import ReportDocument
     from core.services import Services
+
+# Before Arrow is loaded, here and in processes started from here: its own allocator keeps a tenth more memory and is no
+# faster for what Crosslens does.
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
 
 ENTRY = Path(__file__).resolve()
 PROGRAM = (sys.executable, str(ENTRY))

@@ -5,6 +5,7 @@ Both are JSON; a URL holds a password, which has no place among the arguments of
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import sys
@@ -131,5 +132,6 @@ if __name__ == "__main__":
     if part != pandas_factorize.__name__:
         # Crosslens does not depend on pandas; but pyarrow imports it for every list it is given, where it is installed.
         sys.meta_path.insert(0, _WithoutPandas())
+        importlib.import_module("main")  # first, as when the program is started: it chooses how Arrow takes memory
     figures = PARTS[part](**wanted)
     print(json.dumps({**figures, "processor": sum(os.times()[:4])}))
