@@ -10,7 +10,8 @@ A list of the result that would make a long line goes ahead in parts, each a lin
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
@@ -49,6 +50,13 @@ def _groups(items: Sequence[Any]) -> Iterator[list[str]]:
             group, letters = [], 0
     if group:
         yield group
+
+
+def warm(kinds: Iterable[type[Any]]) -> None:
+    """Get ready to read answers of these kinds: the code that reads them is written when it is first needed."""
+    for kind in kinds:
+        with suppress(DataError):  # nothing is no answer; what is wanted is what was made ready to find that out
+            Gathered(kind).whole({})
 
 
 class Gathered(Generic[T]):

@@ -200,6 +200,9 @@ class ProjectStore(Protocol):
 class Projects(Protocol):
     """Opens and makes project folders."""
 
+    def warm(self) -> None:
+        """Load what opening a project needs, beside whatever else goes on."""
+
     def open(self, folder: Path, *, create: bool = False, lock: bool = False) -> ProjectStore:
         """Open a project; `lock` is for windows, workers share. ProjectError says what is wrong."""
 

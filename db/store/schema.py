@@ -8,9 +8,11 @@ from contextlib import closing, contextmanager
 from enum import Enum
 from pathlib import Path
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, text
+from sqlalchemy import URL, Column, Connection, Engine, MetaData, String, Table, create_engine, event, insert, text
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
+
+from .tables import METADATA
 
 REVISIONS = ("0001", "0002")
 """Every revision this version knows, oldest first. Written out so that Alembic is imported only when it has work."""
@@ -21,6 +23,10 @@ APPLICATION_ID = 0x43524C53
 BUSY_SECONDS = 10.0
 
 _IMMEDIATE = "crosslens_immediate"
+
+_REVISION = Table(
+    "alembic_version", MetaData(), Column("version_num", String(32), primary_key=True, nullable=False)
+)  # as Alembic makes it
 
 
 class State(Enum):
@@ -75,12 +81,18 @@ def state_of(connection: Connection) -> State:
 def bring_up_to_date(engine: Engine) -> None:
     """Take an EMPTY or OLDER file to the present revision, wholly or not at all.
 
-    Another process may have been faster; Alembic then reads the present revision under the write lock and does nothing.
+    Another process may have been faster: what the file is, is asked again under the write lock. A new file gets its
+    tables at once, without Alembic, whose import would keep a window waiting.
     """
     _use_write_ahead_log(engine)
     with writing(engine) as connection:
-        connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
-        _upgrade(connection)
+        if state_of(connection) is State.EMPTY:
+            connection.exec_driver_sql(f"PRAGMA application_id = {APPLICATION_ID}")
+            METADATA.create_all(connection)
+            _REVISION.create(connection)
+            connection.execute(insert(_REVISION).values(version_num=REVISIONS[-1]))
+        else:
+            _upgrade(connection)
 
 
 def back_up(engine: Engine) -> Path:

@@ -310,12 +310,51 @@ def test_opening_a_project_that_is_up_to_date_is_quick(store, folder):
     assert min(opening() for _ in range(5)) < 0.15
 
 
-def test_migrations_lead_to_the_tables_the_code_describes(store):
+def migrated(path):
+    """A project.db made by every migration, one after the other."""
+    engine = schema.connect(path)
+    with schema.writing(engine) as connection:
+        connection.execute(text(f"PRAGMA application_id = {schema.APPLICATION_ID}"))
+        schema._upgrade(connection)
+    engine.dispose()
+
+
+def shape(path):
+    """Every table with its columns, keys and indexes, as SQLite knows them."""
+    with closing(sqlite3.connect(path)) as connection:
+        tables = [name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {
+            table: tuple(
+                sorted(tuple(row[1:]) for row in connection.execute(f"PRAGMA {what}({table})"))
+                for what in ("table_info", "foreign_key_list", "index_list")
+            )
+            for table in tables
+        }
+
+
+def test_migrations_lead_to_the_tables_the_code_describes(store, tmp_path):
     from alembic.autogenerate import compare_metadata
     from alembic.migration import MigrationContext
 
-    with store._engine.connect() as connection:
+    migrated(tmp_path / "project.db")
+    engine = schema.connect(tmp_path / "project.db")
+    with engine.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), METADATA) == []
+        assert schema.state_of(connection) is schema.State.CURRENT
+    engine.dispose()
+
+
+def test_a_new_project_has_the_shape_that_migrations_lead_to(store, folder, tmp_path):
+    migrated(tmp_path / "project.db")
+    assert shape(folder / "project.db") == shape(tmp_path / "project.db")
+
+
+def test_a_new_project_is_made_without_alembic(tmp_path):
+    code = (
+        "import sys; from pathlib import Path; from db.store import SqlProjects; "
+        "SqlProjects().open(Path(sys.argv[1]), create=True).close(); assert 'alembic' not in sys.modules"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(tmp_path / "project")], check=False).returncode == 0
 
 
 def test_an_older_project_is_copied_before_it_is_brought_up_to_date(folder):
@@ -338,7 +377,8 @@ def test_migrations_are_found_wherever_the_app_is_installed(tmp_path, monkeypatc
     installed = tmp_path / "100%s"
     shutil.copytree(Path(schema.__file__).parent / "migrations", installed / "migrations")
     monkeypatch.setattr(schema, "__file__", str(installed / "schema.py"))
-    with SqlProjects().open(tmp_path / "project", create=True) as store:
+    migrated(tmp_path / "project.db")
+    with SqlProjects().open(tmp_path) as store:
         assert store.runs() == ()
 
 

@@ -14,15 +14,17 @@ noticed              a Notice for the message bar (None clears it)
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
-from core.commands import Progress, Score, SourceOverview, Train
+from core.answers import warm
+from core.commands import RESULTS, Progress, Score, SourceOverview, Train
 from core.ports import ProjectStore
 from core.recipe import ModelChoice, Recipe
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
@@ -83,6 +85,9 @@ class Session(QObject):
         self._asked: dict[str, Request] = {}
         self._inquired: dict[str, Request] = {}
         self._secrets: dict[str, str] = {}
+        self._runs: dict[bool, tuple[RunRecord, ...]] = {}  # for one turn: several pages ask when runs have changed
+        self.runsChanged.connect(self._runs.clear)
+        self.projectChanged.connect(self._runs.clear)
         self._browse = Lane(services.worker_command, keep_worker=True, parent=self)
         self._aside = Lane(services.worker_command, keep_worker=False, parent=self)
         self._jobs = Lane(services.worker_command, keep_worker=False, parent=self)
@@ -104,7 +109,12 @@ class Session(QObject):
 
     def runs(self, *, deleted: bool = False) -> tuple[RunRecord, ...]:
         """Return the project's runs, newest first."""
-        return () if self.project is None else self.project.runs(deleted=deleted)
+        if self.project is None:
+            return ()
+        if deleted not in self._runs:
+            self._runs[deleted] = self.project.runs(deleted=deleted)
+            QTimer.singleShot(0, self, self._runs.clear)
+        return self._runs[deleted]
 
     def recipe(self, models: Sequence[ModelChoice] = ()) -> Recipe | None:
         """Return the recipe of the current preparation with `models`, or None while there is no preparation."""
@@ -353,8 +363,10 @@ class Session(QObject):
             self.preparationChanged.emit()
 
     def warm(self) -> None:
-        """Start the browse worker, so that the first answer comes sooner."""
+        """Start the browse worker and load what projects need, so that the first answers come sooner."""
         self._browse.warm()
+        self.services.projects.warm()
+        threading.Thread(target=warm, args=(set(RESULTS.values()),), name="warm-answers").start()
 
     def close(self) -> None:
         """End all workers and let the project go."""

@@ -7,6 +7,7 @@ WorkerProcess  the process itself: lines in, events out, the tail of its log kep
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import logging
@@ -368,6 +369,7 @@ class Lane(QObject):
     def _gather(self, request: Request, event: Mapping[str, Any]) -> None:
         self._gathered = self._gathered or Gathered(commands.RESULTS[type(request.command)])
         self._gathered.add(event)
+        gc.freeze()  # what has come stays; for the collector to look at all of it would hold the window up
 
     def _leave(self) -> None:
         self._current = None

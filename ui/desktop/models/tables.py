@@ -21,7 +21,7 @@ class TablesModel(QAbstractListModel):
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._tables: tuple[TableInfo, ...] = ()
-        self._words: tuple[str, ...] = ()
+        self._words: list[str | None] = []
 
     def row_of(self, ref: TableRef) -> int:
         """Return the row of a table, -1 if it is not there."""
@@ -29,13 +29,16 @@ class TablesModel(QAbstractListModel):
 
     def words(self, row: int) -> str:
         """Return what a table is found by: its name and those of its columns, in small letters."""
-        return self._words[row]
+        words = self._words[row]
+        if words is None:
+            words = self._words[row] = "\n".join(_names(self._tables[row])).casefold()
+        return words
 
     def show_tables(self, tables: tuple[TableInfo, ...]) -> None:
         """Show other tables."""
         self.beginResetModel()
         self._tables = tables
-        self._words = tuple("\n".join(_names(table)).casefold() for table in tables)
+        self._words = [None] * len(tables)  # made when somebody searches: 2,000 tables have 40,000 columns
         self.endResetModel()
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008  Qt's own default
