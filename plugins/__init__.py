@@ -16,6 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _BUILT_IN = (
     ("arm-net", "armnet"),
+    ("autoint", "autoint"),
     ("esmm", "esmm"),
     ("lightgbm", "lightgbm_model"),
     ("logistic", "logistic"),

@@ -189,6 +189,7 @@ class _Training(Generic[AnyNetwork]):
         if not self.best:
             raise Stopped
         self.network.load_state_dict(self.best)
+        self.network.zero_grad(set_to_none=True)
         self.network.cpu().eval().requires_grad_(False)
 
     def facts(self) -> dict[str, Any]:

@@ -22,6 +22,14 @@ class TestArmNetPlus(ModelContract):
     spec = _SPECS["arm-net-plus"]
 
 
+class TestAutoInt(ModelContract):
+    spec = _SPECS["autoint"]
+
+
+class TestAutoIntPlus(ModelContract):
+    spec = _SPECS["autoint-plus"]
+
+
 class TestLightGBM(ModelContract):
     spec = _SPECS["lightgbm"]
 
@@ -32,5 +40,5 @@ class TestLogistic(ModelContract):
 
 
 def test_no_built_in_model_is_left_out() -> None:
-    tested = {contract.spec.id for contract in (TestArmNet, TestArmNetPlus, TestLightGBM, TestLogistic)}
-    assert tested == set(_SPECS)
+    contracts = (TestArmNet, TestArmNetPlus, TestAutoInt, TestAutoIntPlus, TestLightGBM, TestLogistic)
+    assert {contract.spec.id for contract in contracts} == set(_SPECS)

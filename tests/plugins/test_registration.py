@@ -28,7 +28,7 @@ def models() -> tuple[ModelSpec, ...]:
 
 def test_every_built_in_model_registers_through_the_hook(models: tuple[ModelSpec, ...]) -> None:
     ids = [spec.id for spec in models]
-    assert {"arm-net", "arm-net-plus", "lightgbm", "logistic"} <= set(ids)
+    assert {"arm-net", "arm-net-plus", "autoint", "autoint-plus", "lightgbm", "logistic"} <= set(ids)
     assert len(ids) == len(set(ids))
 
 

@@ -1,0 +1,88 @@
+"""AutoInt: feature interactions by self-attention over fields (Song et al., CIKM 2019).
+
+    a_fg  = softmax over g ( <W_Q e_f, W_K e_g> )      per head: how much field f takes from field g     (eq. 5)
+    e~_f  = sum_g a_fg W_V e_g                         heads side by side                               (eq. 6, 7)
+    e'_f  = ReLU( e~_f + W_Res e_f )                   one layer; the next one starts from e'           (eq. 8)
+    logit = w' concat_f e'_f + b                       behind the last layer                            (eq. 9)
+
+AutoInt+ adds a plain network on the same embeddings: logit + MLP(concat_f e_f), trained jointly.
+
+Axes: B batch, F field, E width of what enters a layer, H heads, D width per head.
+
+DIFF: numerical fields are value x vector + bias vector, with a trained vector where the value is missing, and take part
+in the attention like the others; the paper has no bias vector.
+DIFF: dropout falls on what leaves a layer, not on the attention weights: what a row attends to is what was trained.
+DIFF: the output bias starts at the logit of the label's rate.
+Not in the paper, off by default: scores divided by sqrt(D) (`scaled`), layer normalisation of e' (`layer_norm`).
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from crosslens import EncodedSchema
+
+from ..neural.embedding import FieldEmbedding
+from ..neural.layers import mlp, start_at_rate
+from ..neural.network import Network
+from . import AutoIntParameters, AutoIntPlusParameters
+
+
+class AttentionLayer(nn.Module):
+    """One layer of attention over fields, with Q, K, V and the residual in a single projection."""
+
+    def __init__(self, width: int, parameters: AutoIntParameters) -> None:
+        super().__init__()
+        heads, size = parameters.heads, parameters.head_width
+        self.heads = heads
+        self.scale = size**-0.5 if parameters.scaled else 1.0
+        self.projection = nn.Parameter(torch.empty(width, 4 * heads * size))  # W_Q, W_K, W_V, W_Res side by side
+        bound = math.sqrt(6 / (width + heads * size))  # Glorot & Bengio, AISTATS 2010, of each of the four
+        nn.init.uniform_(self.projection, -bound, bound)
+        self.norm = nn.LayerNorm(heads * size) if parameters.layer_norm else nn.Identity()
+        self.dropout = nn.Dropout(parameters.dropout)
+
+    def forward(self, entered: Tensor) -> tuple[Tensor, Tensor]:
+        """Return e' (B, F, H*D) and the attention (B, H, F, F) for what enters the layer (B, F, E)."""
+        rows, fields, _ = entered.shape
+        query, key, value, residual = (entered @ self.projection).chunk(4, 2)  # (B, F, H*D) each
+        query, key, value = (part.view(rows, fields, self.heads, -1).transpose(1, 2) for part in (query, key, value))
+        attention = torch.softmax(query @ key.transpose(2, 3) * self.scale, 3)  # (B, H, F, F)
+        taken = (attention @ value).transpose(1, 2).flatten(2)
+        return self.dropout(self.norm(torch.relu(taken + residual))), attention
+
+
+class AutoInt(Network):
+    """AutoInt, or AutoInt+ when built from `AutoIntPlusParameters`."""
+
+    def __init__(self, schema: EncodedSchema, parameters: AutoIntParameters, rate: float = 0.5) -> None:
+        super().__init__()
+        fields, width = len(schema.fields), parameters.heads * parameters.head_width
+        self.embedding = FieldEmbedding(schema, parameters.embedding, parameters.initial_spread)
+        widths = [parameters.embedding] + [width] * (parameters.attention_layers - 1)
+        self.layers = nn.ModuleList(AttentionLayer(entering, parameters) for entering in widths)
+        self.output = nn.Linear(fields * width, 1)
+        start_at_rate(self.output, rate)
+        self.deep = None
+        if isinstance(parameters, AutoIntPlusParameters):
+            self.deep = mlp(fields * parameters.embedding, parameters.deep_layers, parameters.dropout)
+
+    def embeddings(self, ids: Tensor, values: Tensor) -> tuple[Tensor, ...]:
+        """Return e (B, F, E), which attention and, in AutoInt+, the plain network share."""
+        return (self.embedding(ids, values),)
+
+    def logits(self, *embeddings: Tensor) -> Tensor:
+        """Return logits (B, 1) for what `embeddings` returned."""
+        return self.attend(embeddings[0])[0]
+
+    def attend(self, embedded: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Return logits (B, 1) and the attention (B, H, F, F) of every layer for e (B, F, E)."""
+        layer_input, attentions = embedded, []
+        for layer in self.layers:
+            layer_input, attention = layer(layer_input)
+            attentions.append(attention)
+        logits = self.output(layer_input.flatten(1))
+        return (logits if self.deep is None else logits + self.deep(embedded.flatten(1))), attentions
