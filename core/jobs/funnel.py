@@ -23,7 +23,7 @@ from ..ports import RowSource
 from ..recipe import Recipe
 from ..services import JobControl, Services
 from ..snapshots import Rows
-from ..words import CHANGED, says
+from ..words import CHANGED, TIME, says
 
 MOST_ROWS = 50_000
 _NONE = "The tables of clicks and conversions hold no times, so it is not known how long a conversion takes."
@@ -91,9 +91,17 @@ def _base_time(recipe: Recipe, parent: TableRef) -> str | None:
 
 
 def _moment(table: TableInfo) -> str | None:
-    """Return the column that says when a row came about: the first time that is not one of a change."""
-    times = (column.name for column in table.columns if column.type is ColumnType.TIMESTAMP)
-    return next((name for name in times if not says(name, CHANGED)), None)
+    """Return the column that says when a row came about: the first time that is not one of a change.
+
+    Where no column has such a type, one whose name says so: SQLite keeps times as text.
+    """
+    named = [column for column in table.columns if not says(column.name, CHANGED)]
+    typed = (column.name for column in named if column.type is ColumnType.TIMESTAMP)
+    told = (column.name for column in named if column.type in _MAY_HOLD_TIMES and says(column.name, TIME))
+    return next(typed, None) or next(told, None)
+
+
+_MAY_HOLD_TIMES = (ColumnType.TEXT, ColumnType.INTEGER, ColumnType.OTHER)
 
 
 def _measured(times: pa.Table, start: str, end: str) -> StageTimes:

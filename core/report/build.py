@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 from crosslens.errors import ParameterError
 
@@ -23,6 +24,8 @@ from ..formats import (
     format_seconds,
     format_signed,
 )
+from ..funnel_views import delays_table, output_words, outputs_table, selection_table, stage_bars, stages_table
+from ..outputs import output_title
 from ..present import (
     HARDLY,
     comparison_table,
@@ -46,9 +49,11 @@ from ..quality import PairedComparison
 from ..recipe import Recipe, SplitMethod
 from ..recipe_toml import recipe_from_toml, recipe_to_toml
 from .document import Block, Callout, Code, Heading, Paragraph, PictureBlock, ReportDocument
-from .inputs import ReportInputs, RunInputs, compared
+from .inputs import ReportInputs, RunInputs, by_output, compared
 
 __all__ = ["SECTIONS", "ReportInputs", "RunInputs", "build_report"]
+
+_Comparisons: TypeAlias = Sequence[tuple[str, str, PairedComparison]]
 
 _PAIRS_SHOWN = 15
 _PAIRS_NAMED = 4
@@ -63,8 +68,10 @@ def build_report(inputs: ReportInputs) -> ReportDocument:
     if not inputs.runs:
         raise ValueError("a report needs at least one run")
     named = inputs.named_runs()
-    runs = {name: named[name] for name in sorted(named, key=lambda name: -named[name].validation_auc())}
-    best = next(iter(runs))
+    main = next(iter(by_output(named)))  # the run of the summary is chosen among those that predict the same
+    order = sorted(named, key=lambda name: (named[name].about != main, -named[name].validation_auc()))
+    runs = {name: named[name] for name in order}
+    best = order[0]
     story = _Story(inputs.notes, runs, best, compared(runs), recipe_from_toml(runs[best].recipe))
     wanted = inputs.sections or tuple(SECTIONS)
     blocks = [block for name, section in SECTIONS.items() if name in wanted for block in section(story)]
@@ -92,8 +99,17 @@ class _Story:
         """Return the label's name as a sentence uses it."""
         return _PLURALS.get(self.run.facts.label, self.run.facts.label)
 
+    @property
+    def funnel(self) -> tuple[str, RunInputs] | None:
+        """Return the first run that knows a funnel, with its name."""
+        return next(((name, run) for name, run in self.runs.items() if run.funnel is not None), None)
 
-_PLURALS = {"click": "clicks", "conversion": "conversions"}
+
+_PLURALS = {
+    "click": "clicks",
+    "conversion": "conversions of clicked rows",
+    "click_and_conversion": "clicks that convert",
+}
 
 
 # ---- summary
@@ -104,13 +120,16 @@ def _summary(story: _Story) -> Iterator[Block]:
     if story.notes:
         yield Paragraph(story.notes)
     yield PictureBlock(table=_key_figures(story))
-    yield Paragraph(_drivers(story))
+    yield Paragraph(_drivers(story.best, story.run, story.outcome))
+    yield from _further_drivers(story)
     yield _interactions(story)
     if len(story.runs) > 1:
         yield _which_model(story)
     for name, run in story.runs.items():
-        for warning in run.quality.warnings:
-            yield Callout(f"{name}: {warning}", "warn")
+        for view in run.views:
+            what = f"{name}, {output_title(view.about)}" if run.further else name
+            for warning in view.quality.warnings:
+                yield Callout(f"{what}: {warning}", "warn")
 
 
 def _key_figures(story: _Story) -> Table:
@@ -138,19 +157,26 @@ def _all_rows(run: RunInputs) -> int:
     return run.facts.rows_train + run.facts.rows_validation + run.facts.rows_test
 
 
-def _drivers(story: _Story) -> str:
-    known = [effect for effect in story.run.effects if effect.supported]
-    if not story.run.effects:
-        return f"The effect of single fields on {story.outcome} was not measured."
+def _drivers(name: str, run: RunInputs, outcome: str) -> str:
+    known = [effect for effect in run.effects if effect.supported]
+    if not run.effects:
+        return f"The effect of single fields on {outcome} was not measured."
     if not known:
-        return f"No single field helps {story.best} to predict {story.outcome} on rows it has not seen."
+        return f"No single field helps {name} to predict {outcome} on rows it has not seen."
     named = enumerated([f"{effect.field} ({format_number(effect.effect, 2)})" for effect in known[:_FIELDS_NAMED]])
-    idle = [effect.field for effect in story.run.effects if not effect.supported]
-    rest = f" {counted(len(idle), 'field')} of {len(story.run.effects)} make no measurable difference." if idle else ""
+    idle = [effect.field for effect in run.effects if not effect.supported]
+    rest = f" {counted(len(idle), 'field')} of {len(run.effects)} make no measurable difference." if idle else ""
     return (
-        f"What drives {story.outcome} most, by {story.best}: {named}. The figures say how many logits the prediction "
+        f"What drives {outcome} most, by {name}: {named}. The figures say how many logits the prediction "
         f"moves (root mean square) when the field takes the value of another row.{rest}"
     )
+
+
+def _further_drivers(story: _Story) -> Iterator[Block]:
+    """Yield what drives the other outputs, each by the run that the validation rows choose for it."""
+    for output, runs in list(by_output(story.runs).items())[1:]:
+        name = max(runs, key=lambda name: runs[name].validation_auc())
+        yield Paragraph(_drivers(name, runs[name], _PLURALS.get(output, output)))
 
 
 def _interactions(story: _Story) -> Callout:
@@ -269,12 +295,25 @@ def _parts(story: _Story) -> Table:
 
 
 def _quality(story: _Story) -> Iterator[Block]:
-    qualities = {name: run.quality for name, run in story.runs.items()}
     yield Heading("How good are the predictions?")
+    outputs = by_output(story.runs)
+    if len(outputs) > 1:
+        measured = {name: {view.about: view.quality for view in run.views} for name, run in story.runs.items()}
+        yield PictureBlock(table=outputs_table(measured))
+    for output, runs in outputs.items():
+        if len(outputs) > 1:
+            yield Heading(output_title(output), 2)
+            yield Paragraph(output_words(output))
+        yield from _quality_of(runs, story.comparisons if len(outputs) == 1 else compared(runs))
+
+
+def _quality_of(runs: Mapping[str, RunInputs], comparisons: _Comparisons) -> Iterator[Block]:
+    """Yield how good some runs are at one output."""
+    qualities = {name: run.quality for name, run in runs.items()}
     yield PictureBlock(table=metrics_table(qualities))
-    if story.comparisons:
-        yield PictureBlock(table=comparison_table(story.comparisons))
-    elif len(story.runs) > 1:
+    if comparisons:
+        yield PictureBlock(table=comparison_table(comparisons))
+    elif len(runs) > 1:
         yield Callout("The runs rest on different rows; their figures must not be compared.", "warn")
     if any(quality.roc.x for quality in qualities.values()):
         yield PictureBlock(lines=roc_chart(qualities))
@@ -282,6 +321,32 @@ def _quality(story: _Story) -> Iterator[Block]:
         yield PictureBlock(lines=gains_chart(qualities))
     if any(quality.reliability for quality in qualities.values()):
         yield PictureBlock(lines=reliability_chart(qualities))
+
+
+# ---- funnel
+
+
+def _funnel(story: _Story) -> Iterator[Block]:
+    """Yield counts, delays and selection; nothing where no run is one of a funnel."""
+    if story.funnel is None:
+        return
+    name, run = story.funnel
+    report = run.funnel
+    assert report is not None, "the run was chosen because it has a funnel"
+    yield Heading("The funnel")
+    for warning in report.warnings:
+        yield Callout(warning, "warn")
+    yield PictureBlock(table=stages_table(report))
+    yield PictureBlock(bars=stage_bars(report))
+    delays = delays_table(report)
+    if delays is not None:
+        yield PictureBlock(table=delays)
+    if report.delays_unknown:
+        yield Paragraph(report.delays_unknown)
+    for name, run in story.runs.items():
+        if run.funnel is not None and run.funnel.selection is not None:
+            selection = selection_table(run.funnel.selection)
+            yield PictureBlock(table=replace(selection, title=f"{selection.title}, by {name}"))
 
 
 # ---- why
@@ -294,9 +359,14 @@ def _why(story: _Story) -> Iterator[Block]:
         "are given the values of other rows, and the prediction is watched. It means the same for every model. What "
         "a model publishes about itself stands apart, below."
     )
-    for name, run in story.runs.items():
-        if run.effects or run.evidence:
-            yield from _measured(name, run, alone=len(story.runs) == 1)
+    outputs = by_output(story.runs)
+    for output, runs in outputs.items():
+        if len(outputs) > 1:
+            yield Heading(f"What drives {output_title(output)}", 2)
+            yield Paragraph(output_words(output))
+        for name, run in runs.items():
+            if run.effects or run.evidence:
+                yield from _measured(name, run, alone=len(story.runs) == 1, level=2 if len(outputs) == 1 else 3)
     published = [block for name, run in story.runs.items() for block in _published(name, run)]
     if published:
         yield Heading("What the models say of themselves", 2)
@@ -307,8 +377,8 @@ def _why(story: _Story) -> Iterator[Block]:
         yield from published
 
 
-def _measured(name: str, run: RunInputs, *, alone: bool) -> Iterator[Block]:
-    yield Heading("Measured at the output" if alone else name, 2)
+def _measured(name: str, run: RunInputs, *, alone: bool, level: int) -> Iterator[Block]:
+    yield Heading("Measured at the output" if alone else name, level)
     if run.effects:
         yield PictureBlock(bars=field_bars(run.effects))
     combines = run.evidence is not None and _combines(run.evidence)
@@ -421,6 +491,7 @@ SECTIONS: Mapping[str, Callable[[_Story], Iterator[Block]]] = {
     "summary": _summary,
     "data": _data,
     "quality": _quality,
+    "funnel": _funnel,
     "why": _why,
     "limits": _limits,
     "provenance": _provenance,

@@ -5,20 +5,21 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
 
 from crosslens.data import Float64Array, Int64Array
 from crosslens.explanations import FieldImportance, InteractionTerms, PairInteractions
-from crosslens.models import FitProgress
+from crosslens.models import FitProgress, Output
 from crosslens.runs import RunRecord
 
 from ..evidence import Faithfulness, FieldEffect, InteractionEvidence
+from ..funnel import FunnelReport
 from ..metrics import compare_auc, compare_log_loss
 from ..quality import PairedComparison, Quality
-from ..run_folder import RunFacts, RunFolder
+from ..run_folder import OutputFolder, RunFacts, RunFolder
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -41,7 +42,10 @@ class ScoredRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class RunInputs:
-    """One run with everything that was measured; None or empty where the model does not offer it."""
+    """One run with everything that was measured about an output; None or empty where the model does not offer it.
+
+    `further` are the other outputs of a funnel model, and `funnel` what it tells of its funnel.
+    """
 
     record: RunRecord
     facts: RunFacts
@@ -56,19 +60,29 @@ class RunInputs:
     pairs: PairInteractions | None = None
     faithfulness: Faithfulness | None = None
     test: ScoredRows | None = None
+    output: str = ""
+    further: tuple[RunInputs, ...] = ()
+    funnel: FunnelReport | None = None
 
     @classmethod
     def read(cls, record: RunRecord, folder: RunFolder) -> RunInputs:
         """Read a finished run; ProjectError if its files are gone."""
+        facts = folder.facts()
+        first, *others = (cls._read(record, facts, name, folder.output(name), folder) for name in facts.predicted)
+        return replace(first, further=tuple(others), funnel=folder.funnel())
+
+    @classmethod
+    def _read(cls, record: RunRecord, facts: RunFacts, output: str, folder: OutputFolder, run: RunFolder) -> RunInputs:
         quality = folder.quality("test")
         assert quality is not None, "a run with results has its test quality"
         return cls(
             record=record,
-            facts=folder.facts(),
-            recipe=folder.recipe_toml(),
+            facts=facts,
+            output=output,
+            recipe=run.recipe_toml(),
             quality=quality,
             validation=folder.quality("validation"),
-            history=folder.history(),
+            history=run.history(),
             evidence=folder.evidence(),
             effects=folder.field_effects(),
             importance=folder.importance(),
@@ -78,13 +92,23 @@ class RunInputs:
             test=_test_rows(folder),
         )
 
+    @property
+    def about(self) -> str:
+        """Return what is predicted."""
+        return self.output or self.facts.label
+
+    @property
+    def views(self) -> tuple[RunInputs, ...]:
+        """Return the run output by output."""
+        return (self, *self.further)
+
     def validation_auc(self) -> float:
         """Return the AUC on the validation rows, which chooses between models; 0 where it could not be measured."""
         metrics = self.validation.metrics if self.validation else ()
         return next((metric.value for metric in metrics if metric.name == "auc"), 0.0)
 
 
-def _test_rows(folder: RunFolder) -> ScoredRows | None:
+def _test_rows(folder: OutputFolder) -> ScoredRows | None:
     table = folder.predictions()
     if table is None:
         return None
@@ -112,6 +136,16 @@ class ReportInputs:
         return named
 
 
+def by_output(runs: Mapping[str, RunInputs]) -> Mapping[str, Mapping[str, RunInputs]]:
+    """Return, for every output that some run predicts, the runs that do, by name; clicks come first."""
+    names = dict.fromkeys(view.about for run in runs.values() for view in run.views)
+    order = [output.value for output in Output if output.value in names]
+    return {
+        output: {name: view for name, run in runs.items() for view in run.views if view.about == output}
+        for output in dict.fromkeys((*order, *names))
+    }
+
+
 def compared(runs: Mapping[str, RunInputs]) -> Sequence[tuple[str, str, PairedComparison]]:
     """Return paired comparisons of all runs that share data and test rows: AUC and log loss."""
     found = []
@@ -126,5 +160,5 @@ def compared(runs: Mapping[str, RunInputs]) -> Sequence[tuple[str, str, PairedCo
 
 
 def _comparable(a: RunInputs, b: RunInputs) -> bool:
-    same = a.record.data_fingerprint == b.record.data_fingerprint and a.facts.label == b.facts.label
+    same = a.record.data_fingerprint == b.record.data_fingerprint and a.about == b.about
     return same and a.test is not None and b.test is not None and a.test.same_rows(b.test)

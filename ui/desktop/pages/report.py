@@ -47,7 +47,7 @@ from .results_runs import metric_words, when_words
 
 WAIT_MILLISECONDS = 500
 """How long to wait after an edit before the preview is made again."""
-SECTIONS = ("summary", "data", "quality", "why", "limits", "provenance")
+SECTIONS = ("summary", "data", "quality", "funnel", "why", "limits", "provenance")
 _SETTING = "report-page"
 _RUN = Qt.ItemDataRole.UserRole
 
@@ -236,6 +236,7 @@ class ReportPage(Page):
             "summary": self.tr("Summary"),
             "data": self.tr("Data and query"),
             "quality": self.tr("Quality"),
+            "funnel": self.tr("Funnel, of models of clicks and conversions"),
             "why": self.tr("Why: fields and interactions"),
             "limits": self.tr("Warnings and limits"),
             "provenance": self.tr("Provenance: versions, recipe, SQL"),
