@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 import sqlalchemy as sa
 from sqlalchemy.sql import FromClause
@@ -29,6 +29,17 @@ Column = sa.ColumnElement[Any]
 Found = list[tuple[Any, ...]]
 
 
+@runtime_checkable
+class GoesToRows(Protocol):
+    """A session that can go to a row by its number (files do): what `row_id` counts, from 1 on without gaps."""
+
+    def rows_at(self, table: TableInfo, first: int, rows: int) -> Found | None:
+        """Return at most `rows` rows from the row number `first` on; None where nothing leads to them."""
+
+    def count_rows(self, table: TableInfo) -> int | None:
+        """Return how many rows there are; None where only reading them all would tell."""
+
+
 @dataclass(frozen=True, slots=True)
 class Place:
     """Which page: behind `after`, in front of `before`, or near a share 0..1; the first one if none is given."""
@@ -43,6 +54,10 @@ def read_page(session: Session, table: TableInfo, place: Place, *, rows: int, se
     if sum(given is not None for given in (place.after, place.before, place.near)) > 1:
         raise ValueError("a page is behind an anchor, in front of one, or near a share")
     row_id = None if select else session.row_id(table)
+    if row_id is not None and isinstance(session, GoesToRows):
+        page = _gone_to(session, table, place, rows)
+        if page is not None:
+            return page
     source = own_rows(select, table, "t") if select else named_table(table, "t", row_id)
     names = (row_id,) if row_id is not None else table.primary_key
     key = [source.c[name] for name in names]
@@ -74,6 +89,35 @@ def _collection(value: Any) -> str:
     return "[" + ", ".join("NULL" if entry is None else str(display_value(entry)) for entry in value) + "]"
 
 
+def _gone_to(session: GoesToRows, table: TableInfo, place: Place, rows: int) -> Page | None:
+    """Return the page by the numbers of its rows; None where these do not lead to them."""
+    first, wanted = 1, rows
+    if place.after is not None:
+        first = _number(place.after) + 1
+    elif place.before is not None:
+        end = _number(place.before)
+        first = max(1, end - rows)
+        wanted = end - first
+    elif place.near is not None and place.near > 0:
+        count = session.count_rows(table)
+        if count is None:
+            return None
+        first = 1 + max(0, min(int(count * place.near), count - rows))
+    found = session.rows_at(table, first, wanted + 1)
+    if found is None:
+        return None
+    shown = tuple(tuple(display_value(value) for value in row) for row in found[:wanted])
+    anchor = (first + wanted - 1,) if len(found) > wanted else None
+    return Page(table.columns, shown, anchor, (first,) if first > 1 else None)
+
+
+def _number(anchor: Anchor) -> int:
+    values = from_anchor(anchor)
+    if len(values) != 1 or not isinstance(values[0], int) or values[0] < 0:
+        raise _lost()
+    return values[0]
+
+
 class _Reader:
     """Reads pages of one table."""
 
@@ -102,23 +146,17 @@ class _Reader:
     def by_offset(self, place: Place) -> Page:
         """Anchors are offsets: where the next page begins, and where this one did."""
         if place.before is not None:
-            end = self._offset(place.before)
+            end = _number(place.before)
             return self._at(max(0, end - self._rows), min(self._rows, end))
         if place.near is not None and place.near > 0:
             count = int(self._session.fetch(sa.select(sa.func.count()).select_from(self._source))[0][0])
             return self._at(min(int(count * place.near), max(0, count - self._rows)), self._rows)
-        return self._at(0 if place.after is None else self._offset(place.after), self._rows)
+        return self._at(0 if place.after is None else _number(place.after), self._rows)
 
     def _at(self, offset: int, rows: int) -> Page:
         found = self._session.fetch(self._select.offset(offset).limit(rows + 1))
         anchor = (offset + rows,) if len(found) > rows else None
         return self._shown(found[:rows], anchor, (offset,) if offset else None)
-
-    def _offset(self, anchor: Anchor) -> int:
-        values = from_anchor(anchor)
-        if len(values) != 1 or not isinstance(values[0], int) or values[0] < 0:
-            raise _lost()
-        return values[0]
 
     def _behind(self, values: Sequence[Any]) -> Page:
         return self._page(self._forward(self._compared(values, forward=True)), first=False)

@@ -121,15 +121,17 @@ def twin(found: CsvType) -> CsvType | None:
 
 
 def fits(column: sa.ColumnElement[Any], found: CsvType) -> sa.ColumnElement[bool]:
-    """Return the condition that a text has the form of a type and can be read as one; NULL for NULL.
+    """Return the condition that a text has the form of a type and can be read as one; never false for NULL.
 
     Measured: a pattern costs less than reading, writing back and comparing, and than trimming first.
     """
     if found.meaning is Meaning.OTHER_DATE:
-        return sa.func.try_strptime(sa.func.trim(column), found.pattern).is_not(None)
+        return sa.or_(column.is_(None), sa.func.try_strptime(sa.func.trim(column), found.pattern).is_not(None))
+    if found.meaning is Meaning.BOOLEAN:  # DuckDB reads no truth with white space around it
+        return sa.func.regexp_full_match(column, form_of(found.meaning))
     formed = sa.func.regexp_full_match(column, rf"\s*({form_of(found.meaning)})\s*")
     if found.meaning in (Meaning.DATE, Meaning.TIMESTAMP, Meaning.ZONED):
-        return sa.and_(formed, _tried(column, found.meaning.value).is_not(None))
+        return sa.and_(formed, sa.or_(column.is_(None), _tried(column, found.meaning.value).is_not(None)))
     return formed
 
 

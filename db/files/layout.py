@@ -86,8 +86,7 @@ class _Try:
         counts = Counter(len(record) for record in records)
         width, often = max(counts.items(), key=lambda item: (item[1], item[0])) if counts else (1, 0)
         skip = 0 if options.skip_rows is not None else _title_rows(records, width)
-        others = "".join(_QUOTES).replace(quote, "") if quote else "".join(_QUOTES)
-        stray = sum(field[:1] in others and field[:1] == field[-1:] for record in records for field in record if field)
+        stray = sum(_quoted(record, other) for record in records for other in _QUOTES if other != quote)
         return _Try(
             delimiter,
             quote,
@@ -111,6 +110,13 @@ class _Try:
             self.width,
             -_QUOTES.index(self.quote) if self.quote in _QUOTES else 0,
         )
+
+
+def _quoted(record: Sequence[str], quote: str) -> int:
+    """Return how many fields, or neighbouring fields that a delimiter inside of quotes has parted, seem quoted."""
+    begun = [place for place, field in enumerate(record) if field.startswith(quote)]
+    ended = [place for place, field in enumerate(record) if field.endswith(quote)]
+    return min(len(begun), len(ended)) if begun and ended and begun[0] <= ended[-1] else 0
 
 
 def unique_names(names: Iterable[str]) -> tuple[str, ...]:
