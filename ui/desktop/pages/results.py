@@ -9,9 +9,11 @@ import pyarrow as pa
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QTabWidget, QVBoxLayout, QWidget
 
+from core.next_item.run_files import NextItemFiles
 from core.recipe import ModelChoice
 from core.recipe_toml import recipe_from_toml
 from crosslens.errors import UserError
+from crosslens.models import Task
 from crosslens.runs import RunRecord, RunStatus
 
 from ..fonts import SPACE
@@ -20,6 +22,8 @@ from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted
+from .next_item_quality import RankingContent, RankingTab, load_ranking
+from .next_item_users import UsersTab
 from .page import Page
 from .results_compare import CompareTab
 from .results_funnel import FunnelTab
@@ -28,7 +32,7 @@ from .results_outputs import OutputChooser
 from .results_predictions import PredictionsTab
 from .results_quality import QualityTab
 from .results_row import RowTab
-from .results_runs import RunList
+from .results_runs import RunList, headline
 from .results_why import WhyTab
 
 _RESUMABLE = (RunStatus.INTERRUPTED, RunStatus.STOPPED, RunStatus.FAILED)
@@ -52,6 +56,7 @@ class ResultsPage(Page):
         self.quality, self.why = QualityTab(session), WhyTab(session)
         self.row, self.predictions = RowTab(session), PredictionsTab(session, self.background)
         self.compare, self.funnel = CompareTab(session, self.background), FunnelTab(session)
+        self.ranking, self.users = RankingTab(session), UsersTab(session)
         self.outputs = OutputChooser()
         self._build()
         self.outputs.chosen.connect(self._look_at)
@@ -113,6 +118,8 @@ class ResultsPage(Page):
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(self.tr("About the run"))
         for tab, words in (
+            (self.ranking, self.tr("Ranking")),
+            (self.users, self.tr("Users")),
             (self.quality, self.tr("Quality")),
             (self.funnel, self.tr("Funnel")),
             (self.why, self.tr("Why")),
@@ -215,8 +222,24 @@ class ResultsPage(Page):
             self._content = content
             self._fresh.clear()
             self.outputs.show_outputs(content.outputs, content.output)
-            self.tabs.setTabVisible(self.tabs.indexOf(self.funnel), content.funnel is not None)
+            self._show_tabs(content)
             self._fill_tab()
+
+    def _show_tabs(self, content: RunContent) -> None:
+        """Show the tabs that the task of the run has something to say in."""
+        of_items = self._recommends()
+        self.tabs.setTabVisible(self.tabs.indexOf(self.funnel), content.funnel is not None)
+        for tab in (self.ranking, self.users):
+            self.tabs.setTabVisible(self.tabs.indexOf(tab), of_items)
+        for tab in (self.quality, self.why, self.row, self.predictions, self.compare):
+            self.tabs.setTabVisible(self.tabs.indexOf(tab), not of_items)
+
+    def _recommends(self) -> bool:
+        """Whether the chosen run is one of a next-item model."""
+        run = self._run
+        return run is not None and any(
+            spec.id == run.model and spec.task is Task.NEXT_ITEM for spec in self.session.models
+        )
 
     def _fill_tab(self) -> None:
         """Fill the tab in front, unless it shows the chosen run already."""
@@ -228,6 +251,10 @@ class ResultsPage(Page):
         self._fresh.add(tab)
         if isinstance(tab, QualityTab | WhyTab):
             tab.show_run(self._run, self._content)
+        elif tab is self.ranking:
+            self._read_ranking(self._run)
+        elif tab is self.users:
+            self._read_users(self._run)
         elif isinstance(tab, FunnelTab):
             tab.show_run(self._run.title or self._run.model, self._content)
         elif isinstance(tab, RowTab | PredictionsTab):
@@ -248,10 +275,34 @@ class ResultsPage(Page):
         topic = f"rows of {type(tab).__name__}"
         self.background.ask(topic, lambda: load_predictions(folder, output), then, self.session.fail)
 
+    def _read_ranking(self, run: RunRecord) -> None:
+        project = self.session.project
+        if project is None:
+            return
+
+        def then(content: RankingContent) -> None:
+            if self._run is not None and self._run.id == run.id:
+                self.ranking.show_content(content)
+
+        runs = self.session.runs()
+        folders = {each.id: project.run_folder(each.id) for each in runs}
+        self.background.ask("ranking", lambda: load_ranking(run, runs, folders.__getitem__), then, self.session.fail)
+
+    def _read_users(self, run: RunRecord) -> None:
+        if self.session.project is None:
+            return
+        files = NextItemFiles(self.session.project.run_folder(run.id))
+
+        def then(users: pa.Table | None) -> None:
+            if self._run is not None and self._run.id == run.id:
+                self.users.show_users(run, pa.table({}) if users is None else users)
+
+        self.background.ask("users", files.users, then, self.session.fail)
+
     def _compared(self) -> None:
         if self.tabs.currentWidget() is self.compare:
             self._fill_tab()
-        elif len(self.list.runs.checked) > 1:
+        elif len(self.list.runs.checked) > 1 and not self._recommends():
             self.tabs.setCurrentWidget(self.compare)
 
     def _look_up_faithfulness(self) -> None:
@@ -326,8 +377,8 @@ class ResultsPage(Page):
 
 
 def _first_look(runs: tuple[RunRecord, ...]) -> str:
-    """Return the run to show first: of those tested on the same rows as the newest, the one with the highest AUC."""
+    """Return the run to show first: of those tested on the same rows as the newest, the best by AUC or NDCG@10."""
     if not runs:
         return ""
-    same = [run for run in runs if run.data_fingerprint == runs[0].data_fingerprint and "auc" in run.metrics]
-    return max(same, key=lambda run: run.metrics["auc"].value, default=runs[0]).id
+    same = [run for run in runs if run.data_fingerprint == runs[0].data_fingerprint and headline(run)]
+    return max(same, key=lambda run: run.metrics[headline(run)].value, default=runs[0]).id

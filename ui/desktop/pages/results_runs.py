@@ -26,6 +26,7 @@ from PySide6.QtGui import QMouseEvent, QPainter, QPen
 from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QStyleOptionViewItem, QWidget
 
 from core.evidence import Faithfulness
+from core.next_item.present import metric_title
 from crosslens.runs import RunRecord, RunStatus
 
 from ..charts import numbers
@@ -135,7 +136,7 @@ class RunsModel(QAbstractListModel):
     def _sentence(self, run: RunRecord) -> str:
         parts = [run.title or run.model, status_words(run.status, self)]
         parts += [self.tr("starred")] if run.starred else []
-        parts += [metric_words(run, name) for name in ("auc", "log_loss") if name in run.metrics]
+        parts += [metric_words(run, name) for name in (headline(run), "log_loss") if name in run.metrics]
         parts += [when_words(run)] + ([run.error] if run.error else []) + ([run.note] if run.note else [])
         return "\n".join(part for part in parts if part)
 
@@ -151,10 +152,16 @@ def status_words(status: RunStatus, speaker: QObject) -> str:
     }[status]
 
 
+def headline(run: RunRecord) -> str:
+    """Return the name of the metric a run is known by: AUC, or the NDCG of a next-item run; empty if it has neither."""
+    ranked = next((name for name in ("ndcg@10", *run.metrics) if name in run.metrics and name.startswith("ndcg@")), "")
+    return "auc" if "auc" in run.metrics else ranked
+
+
 def metric_words(run: RunRecord, name: str) -> str:
     """Return a metric of a run with its interval."""
     metric = run.metrics[name]
-    title = {"auc": "AUC", "log_loss": "log loss"}[name]
+    title = {"auc": "AUC", "log_loss": "log loss"}.get(name) or metric_title(name)
     return f"{title} {numbers.number(metric.value, 3)} {numbers.interval(metric.low, metric.high, 3)}"
 
 
@@ -251,15 +258,19 @@ class RunDelegate(QStyledItemDelegate):
             _text(painter, area, words)
 
     def _headline(self, run: RunRecord) -> str:
-        if "auc" not in run.metrics:
+        if not headline(run):
             return status_words(run.status, self).capitalize()
         stopped = f"  ·  {status_words(run.status, self)}" if run.status is not RunStatus.FINISHED else ""
-        return metric_words(run, "auc") + stopped
+        return metric_words(run, headline(run)) + stopped
 
     def _figures(self, run: RunRecord) -> str:
         if not run.metrics:
             return run.error
-        parts = []
+        parts = [
+            f"{metric_title(name)} {numbers.number(run.metrics[name].value, 3)}"
+            for name in run.metrics
+            if name.startswith("hr@")
+        ]
         if "log_loss" in run.metrics:
             parts.append(self.tr("log loss {value}").format(value=numbers.number(run.metrics["log_loss"].value, 3)))
         if "calibration_ratio" in run.metrics:
