@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 import sqlalchemy as sa
@@ -10,11 +10,14 @@ import sqlalchemy as sa
 from crosslens.errors import QueryError
 from crosslens.relational import JoinFacts, JoinKind, JoinSpec
 
-from .compile import Draw, Rows, Statement, keys_are_unique
+from .compile import Draw, Rows, Statement, keys_are_unique, most_rows
 from .engines import Session
 from .naming import free_name, source_name
-from .partners import counts, partners
+from .partners import counts, partners, value_counts
 from .plan import Plan
+
+MOST_LISTED = 100_000_000
+"""So many values may the lists of one column hold, all rows together: 400 MB once they are numbered."""
 
 
 def measure_join(
@@ -43,8 +46,7 @@ def _partners(plan: Plan, join: JoinSpec, draw: Draw | None, row_id: str | None)
 
     Only of the drawn rows, so that a large table is not counted for the sake of a few.
     """
-    timeless = replace(join, kind=JoinKind.COUNT, time=None, up_to=None)
-    rows = partners(replace(plan, joins={**plan.joins, join.name: timeless}), timeless)
+    rows = partners(*_without_time(plan, join))
     if plan.chain(join) == (join,) and keys_are_unique(plan.tables[join.name], [column for _, column in join.on]):
         return rows.select(sa.literal(1).label("n"))
     if draw is None:
@@ -55,6 +57,11 @@ def _partners(plan: Plan, join: JoinSpec, draw: Draw | None, row_id: str | None)
     wanted = sa.select(*named).select_from(drawn.tables).distinct().subquery(free_name(plan, "wanted"))
     same = [ours == theirs for ours, theirs in zip(wanted.c, rows.keys, strict=True)]
     return counts(replace(rows, tables=rows.tables.join(wanted, sa.and_(*same))))
+
+
+def _without_time(plan: Plan, join: JoinSpec) -> tuple[Plan, JoinSpec]:
+    timeless = replace(join, kind=JoinKind.COUNT, time=None, up_to=None)
+    return replace(plan, joins={**plan.joins, join.name: timeless}), timeless
 
 
 def _summary(rows: Rows) -> Rows:
@@ -77,6 +84,58 @@ def refuse_multiplying(session: Session, plan: Plan, joins: Iterable[JoinSpec]) 
         facts = measure_join(session, replace(plan, query=replace(plan.query, filters=())), join)
         if facts.max_partners > 1:
             raise multiplying(facts)
+
+
+def refuse_endless_lists(session: Session, plan: Plan) -> None:
+    """Raise QueryError if the lists of a VALUES join would be longer, all together, than anything can hold.
+
+    Rows that share a key each list what all rows of that key hold, which grows with the square of their number. It is
+    counted by keys, without regard to moments: first the rows, and where these are too many, the distinct values.
+    """
+    for join in plan.needed(plan.query.columns):
+        if join.kind is not JoinKind.VALUES:
+            continue
+        names = [ref.column for ref in plan.query.columns if ref.source == join.name]
+        if _listed_rows(session, plan, join) > MOST_LISTED:
+            for name, total in zip(names, _listed_values(session, plan, join, names), strict=True):
+                if total > MOST_LISTED:
+                    raise _endless(join, name, total)
+
+
+def _listed_rows(session: Session, plan: Plan, join: JoinSpec) -> int:
+    return _summed(session, plan, join, _timeless(plan, join), ["n"])[0]
+
+
+def _listed_values(session: Session, plan: Plan, join: JoinSpec, names: Sequence[str]) -> list[int]:
+    found = value_counts(partners(*_without_time(plan, join)), names)
+    return _summed(session, plan, join, found, [f"n{number}" for number in range(len(names))])
+
+
+def _timeless(plan: Plan, join: JoinSpec) -> Rows:
+    return counts(partners(*_without_time(plan, join)))
+
+
+def _summed(session: Session, plan: Plan, join: JoinSpec, found: Rows, names: Sequence[str]) -> list[int]:
+    """Return sums of what was found for each row of the base, of as many rows as the query takes."""
+    keys = plan.outer_keys(join)
+    statement = Statement(plan, keys)
+    columns = statement.match(found, keys, source_name(plan, join.name))
+    sums = [sa.func.sum(columns[name]) for name in names]
+    rows, *totals = session.fetch(sa.select(sa.func.count(), *sums).select_from(statement.tables))[0]
+    most = most_rows(plan.query)
+    share = 1.0 if most is None or not rows else min(1.0, most / rows)
+    return [int(int(total or 0) * share) for total in totals]
+
+
+def _endless(join: JoinSpec, column: str, total: int) -> QueryError:
+    return QueryError(
+        f"The lists of “{join.name}.{column}” would hold up to {in_words(total)} values.",
+        why=f"Many rows share a key, and each of them would list the values of all its rows in “{join.table.name}”.",
+        do="Leave that column out, join the table as “count” or “latest”, or take a sample of the rows.",
+        join=join.name,
+        column=column,
+        values=total,
+    )
 
 
 def multiplying(facts: JoinFacts) -> QueryError:

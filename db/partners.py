@@ -7,7 +7,7 @@ moments, at most one row for a key and a moment `at`, of which only rows known b
     latest    the columns v0, v1, ... of one row       listed    the distinct values `v` of one column
 
 Moments cost a sort, not a comparison of every row with every other: rows and moments are laid in one line by time, and
-a window counts the rows it has passed. The latest row before a moment is then the one whose number is that count.
+a window counts the rows it has passed.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from .rendering import ValueList
 Column = sa.ColumnElement[Any]
 Rows = sa.Select[*tuple[Any, ...]]
 
+_EVERY_ROW = "LIMIT 18446744073709551615"
 _UNSORTED = frozenset({ColumnType.JSON, ColumnType.ARRAY, ColumnType.OTHER})
 """Types that some databases cannot order by, but as text."""
 
@@ -89,7 +90,9 @@ def latest(rows: Partners, columns: Sequence[str]) -> Rows:
     order = [_known(rows).desc(), *(tie.desc() for tie in rows.ties)]
     place = sa.func.row_number().over(partition_by=list(rows.keys), order_by=order)
     ranked = rows.select(*_values(rows, columns), place.label("n")).subquery("ranked")
-    return sa.select(*(column for column in ranked.c if column.name != "n")).where(ranked.c.n == 1)
+    found = sa.select(*(column for column in ranked.c if column.name != "n")).where(ranked.c.n == 1)
+    # MySQL would make this part of what it is joined to, and look through all rows of a key for the one numbered 1.
+    return found.suffix_with(_EVERY_ROW, dialect="mysql").suffix_with(_EVERY_ROW, dialect="mariadb")
 
 
 def listed(rows: Partners, column: str) -> Rows:
@@ -106,24 +109,35 @@ def counts_before(rows: Partners, moments: sa.Subquery) -> Rows:
     moment = sa.select(*_keys(moments, width), moments.c.at, sa.literal(0).label("is_row"))
     row = rows.select(_known(rows).label("at"), sa.literal(1).label("is_row"))
     line = sa.union_all(moment, row).subquery("line")
-    # A moment comes before the rows of the same time: what happens at that very time is not known yet.
-    passed = sa.func.count(sa.case((line.c.is_row == 1, 1))).over(
-        partition_by=_keys(line, width), order_by=[line.c.at, line.c.is_row], rows=(None, 0)
-    )
+    passed = _passed(line, width, [line.c.at, line.c.is_row])
     walked = sa.select(*_keys(line, width), line.c.at, line.c.is_row, passed.label("n")).subquery("walked")
     return sa.select(*_keys(walked, width), walked.c.at, walked.c.n).where(walked.c.is_row == 0)
 
 
 def latest_before(rows: Partners, moments: sa.Subquery, columns: Sequence[str]) -> Rows:
-    """Return the given columns as v0, v1, ... of the latest row known before each moment."""
-    width = len(rows.keys)
-    number = sa.func.row_number().over(partition_by=list(rows.keys), order_by=[_known(rows), *rows.ties])
-    numbered = rows.select(*_values(rows, columns), number.label("n")).subquery("numbered")
-    passed = counts_before(rows, moments).subquery("passed")
-    same = [ours == theirs for ours, theirs in zip(_keys(passed, width), _keys(numbered, width), strict=True)]
-    found = [numbered.c[f"v{place}"] for place in range(len(columns))]
-    joined = numbered.join(passed, sa.and_(*same, passed.c.n == numbered.c.n))
-    return sa.select(*_keys(passed, width), passed.c.at, *found).select_from(joined)
+    """Return the given columns as v0, v1, ... of the latest row known before each moment.
+
+    A row and the moments up to the next one have passed equally many rows, so the row is the first of their group.
+    To join rows and moments by that number instead invites a comparison of all with all of one key.
+    """
+    width, ties = len(rows.keys), [f"o{number}" for number in range(len(rows.ties))]
+    values = [f"v{number}" for number in range(len(columns))]
+    nothing = [sa.null().label(name) for name in (*ties, *values)]
+    moment = sa.select(*_keys(moments, width), moments.c.at, sa.literal(0).label("is_row"), *nothing)
+    tied = [tie.label(name) for tie, name in zip(rows.ties, ties, strict=True)]
+    row = rows.select(_known(rows).label("at"), sa.literal(1).label("is_row"), *tied, *_values(rows, columns))
+    line = sa.union_all(moment, row).subquery("line")
+    order = [line.c.at, line.c.is_row, *(line.c[name] for name in ties)]
+    passed = _passed(line, width, order).label("n")
+    walked = sa.select(*(line.c[name] for name in _names(width, values)), passed).subquery("walked")
+    group = [*_keys(walked, width), walked.c.n]
+    found = [
+        sa.func.first_value(walked.c[name]).over(partition_by=group, order_by=walked.c.is_row.desc()).label(name)
+        for name in values
+    ]
+    grouped = sa.select(*_keys(walked, width), walked.c.at, walked.c.is_row, *found).subquery("grouped")
+    wanted = [grouped.c[name] for name in values]
+    return sa.select(*_keys(grouped, width), grouped.c.at, *wanted).where(grouped.c.is_row == 0)
 
 
 def listed_before(rows: Partners, moments: sa.Subquery, column: str) -> Rows:
@@ -136,6 +150,26 @@ def listed_before(rows: Partners, moments: sa.Subquery, column: str) -> Rows:
     group = [*_keys(moments, width), moments.c.at]
     joined = moments.join(seen, sa.and_(*same, seen.c.first < moments.c.at))
     return sa.select(*group, ValueList(seen.c.v).label("v")).select_from(joined).group_by(*group)
+
+
+def value_counts(rows: Partners, columns: Sequence[str]) -> Rows:
+    """Return how many distinct values each column has for each key, as n0, n1, ...; null is none."""
+    counted = [sa.func.count(sa.distinct(sa.cast(rows.own.c[name], sa.Text()))) for name in columns]
+    return rows.select(*(count.label(f"n{number}") for number, count in enumerate(counted))).group_by(*rows.keys)
+
+
+def _passed(line: FromClause, width: int, order: Sequence[Column]) -> Column:
+    """Return how many rows of the same key have been passed.
+
+    A moment comes before the rows of the same time: what happens at that very time is not known yet.
+    """
+    return sa.func.count(sa.case((line.c.is_row == 1, 1))).over(
+        partition_by=_keys(line, width), order_by=list(order), rows=(None, 0)
+    )
+
+
+def _names(width: int, values: Sequence[str]) -> list[str]:
+    return [*(f"k{number}" for number in range(width)), "at", "is_row", *values]
 
 
 def _keys(source: FromClause, width: int) -> list[Column]:

@@ -37,7 +37,7 @@ from .engines import Session, open_session
 from .engines.base import never
 from .estimate import extraction_estimate, scaled
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
-from .joins import measure_join, refuse_multiplying
+from .joins import measure_join, refuse_endless_lists, refuse_multiplying
 from .lookups import row_reader
 from .own_select import MYSQL, POSTGRESQL, STANDARD, Lexicon, single_select
 from .paging import Place, read_page
@@ -316,6 +316,7 @@ class SqlSource:
 
     def _refuse_multiplying(self, plan: Plan) -> None:
         refuse_multiplying(self._session, plan, plan.needed(referenced(plan.query)))
+        refuse_endless_lists(self._session, plan)
 
     def _draw(self, plan: Plan, row_id: str | None) -> Draw:
         drawn = None if plan.query.select else sample_rows(self._session, plan.base, row_id, SAMPLE_ROWS)
