@@ -59,6 +59,8 @@ def _views(window: MainWindow) -> Iterator[str]:
         yield ""
     else:
         for number in range(tabs.count()):
+            if not tabs.isTabVisible(number):
+                continue
             tabs.setCurrentIndex(number)
             yield "-" + tabs.tabText(number).replace("&", "").lower().replace(" ", "-")
         tabs.setCurrentIndex(0)

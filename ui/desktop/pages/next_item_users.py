@@ -162,7 +162,7 @@ class UsersTab(QWidget):
         self._headline = Title(level=2)
         self._headline.setWordWrap(True)
         self._reasons = QLabel(wordWrap=True)
-        _set_up(self.history_table, self.history, self.tr("History, oldest first"))
+        _set_up(self.history_table, self.history, self.tr("History, latest first"))
         _set_up(self.item_table, self.items, self.tr("Recommended items"))
         self.item_table.selectionModel().currentRowChanged.connect(lambda now, _: self.choose_item(now.row()))
         tables = QHBoxLayout()

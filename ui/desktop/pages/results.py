@@ -128,6 +128,8 @@ class ResultsPage(Page):
             (self.compare, self.tr("Compare")),
         ):
             self.tabs.addTab(tab, words)
+        for tab in (self.ranking, self.users):
+            self.tabs.setTabVisible(self.tabs.indexOf(tab), False)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setChildrenCollapsible(False)
         splitter.setHandleWidth(2 * SPACE)
