@@ -15,7 +15,7 @@ from crosslens.runs import RunRecord
 from .metrics import compare_auc
 from .ports import ProjectStore
 from .recipe_toml import recipe_from_toml
-from .run_folder import RunFolder
+from .run_folder import OutputFolder, RunFolder
 
 
 def summarise(records: Sequence[RunRecord], project: ProjectStore, *, top: int = 10) -> list[dict[str, Any]]:
@@ -38,6 +38,10 @@ def _run(record: RunRecord, folder: RunFolder, top: int) -> dict[str, Any]:
         entry["task"] = facts.label
         entry["rows"] = {"train": facts.rows_train, "validation": facts.rows_validation, "test": facts.rows_test}
         entry["seconds_by_phase"] = dict(facts.seconds)
+        if len(facts.predicted) > 1:
+            entry["outputs"] = {name: _output(folder.output(name), top) for name in facts.predicted}
+        if (funnel := folder.funnel()) is not None:
+            entry["funnel"] = to_plain(funnel)
     if evidence:
         entry["interactions"] = [_pair(pair) for pair in evidence.pairs[:top]]
         entry["interactions_looked_at"] = len(evidence.pairs)
@@ -45,6 +49,17 @@ def _run(record: RunRecord, folder: RunFolder, top: int) -> dict[str, Any]:
     if faithfulness:
         entry["faithfulness"] = {"area": faithfulness.area, "low": faithfulness.low, "high": faithfulness.high}
     return entry
+
+
+def _output(folder: OutputFolder, top: int) -> dict[str, Any]:
+    """Return what is known about one output of a funnel model."""
+    quality, evidence = folder.quality("test"), folder.evidence()
+    return {
+        "rows": quality.rows if quality else 0,
+        "positives": quality.positives if quality else 0,
+        "metrics": {metric.name: to_plain(metric) for metric in quality.metrics} if quality else {},
+        "interactions": [_pair(pair) for pair in evidence.pairs[:top]] if evidence else [],
+    }
 
 
 def _pair(pair: Any) -> dict[str, Any]:

@@ -29,13 +29,15 @@ from core.present import evidence_table, runs_table, terms_table
 from core.recipe import ModelChoice, Recipe
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.report import ReportDocument
-from core.run_folder import RunFolder
+from core.run_folder import OutputFolder, RunFolder
 from core.summary import summarise
 from crosslens.errors import ParameterError, ProjectError, UserError
 from crosslens.plain import to_plain
 from crosslens.relational import ConnectionSpec
+from crosslens.runs import RunRecord
 
 from .connecting import named_source, unlocked
+from .funnel import evidence_by_output, print_funnel
 from .next_item import print_next_item
 from .parts import Parts
 from .terminal import Terminal
@@ -146,10 +148,10 @@ def _print_runs(run_ids: tuple[str, ...], project: ProjectStore, terminal: Termi
     print_next_item(records, project, terminal)
     if records:
         _say_findings(RunFolder(project.run_folder(records[0].id)).facts().findings, terminal)
-    for record in records:
-        evidence = RunFolder(project.run_folder(record.id)).evidence()
-        if evidence:
-            terminal.table(replace(evidence_table(evidence, limit=5), title=f"{record.title}: strongest interactions"))
+    print_funnel(of_rows, project, terminal)
+    for record in of_rows:
+        for title, evidence in evidence_by_output(record, RunFolder(project.run_folder(record.id))).items():
+            terminal.table(replace(evidence_table(evidence, limit=5), title=f"{title}: strongest interactions"))
     terminal.result(summarise(records, project))
 
 
@@ -176,7 +178,8 @@ def explain(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     def show(project: ProjectStore) -> None:
         record = project.run(options.run)
         folder = RunFolder(project.run_folder(record.id))
-        evidence, terms = folder.evidence(), folder.terms()
+        output = _output(options.output, record, folder)
+        evidence, terms = output.evidence(), output.terms()
         if evidence is None:
             raise ProjectError(f"The run {record.id} has no explanations.", why=f"It is {record.status}.")
         terminal.table(evidence_table(evidence, limit=options.top))
@@ -187,9 +190,16 @@ def explain(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     with_project(parts, options.project, show)
 
 
+def _output(name: str, record: RunRecord, folder: RunFolder) -> OutputFolder:
+    known = folder.facts().predicted if (folder.path / "facts.json").exists() else ()
+    if name and name not in known:
+        raise ParameterError(f"The run {record.id} has no output {name!r}.", do=f"It has {', '.join(known) or 'none'}.")
+    return folder.output(name)
+
+
 def _explain_row(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     changes = dict(_change(text) for text in options.set)
-    request = ExplainRow(options.project.absolute(), options.run, options.row, changes)
+    request = ExplainRow(options.project.absolute(), options.run, options.row, changes, options.output)
     with terminal.job() as control:
         found: RowExplained = perform(request, parts.services(threads=options.threads), control)
     heads = (TableColumn("field"), TableColumn("value"), TableColumn("share of the logit", Align.RIGHT, decimals=3))

@@ -190,6 +190,9 @@ def _explain(commands: Commands) -> None:
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="what if a field had another value"
     )
     command.add_argument("--top", type=int, default=10, metavar="N", help="how many interactions (%(default)s)")
+    command.add_argument(
+        "--output", default="", metavar="NAME", help="of a funnel: click, conversion or click_and_conversion"
+    )
     _with_project(command)
     _with_threads(command)
 
