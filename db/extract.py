@@ -24,6 +24,7 @@ from .columns import Kind, WiderKinds
 from .engines import RowReader
 from .errors import storage_error
 from .fingerprint import DIGEST_BYTES, ContentFingerprint
+from .flushing import Flushing
 
 BATCH_ROWS = 16_384
 FORMAT = 2
@@ -142,13 +143,16 @@ class _Writing:
         """Write the file and return the fingerprint; WiderKinds asks for another pass."""
         schema = _schema(self._extraction.columns, self._kinds)
         fingerprint = ContentFingerprint(schema.types)
-        with self._path.open("wb") as file:
-            with pa.ipc.new_file(file, schema) as writer, closing(self._batches(session)) as batches:
-                for arrays in batches:
-                    writer.write_batch(pa.record_batch(arrays, schema=schema))
-                    fingerprint.update(arrays)
-            file.flush()
-            os.fsync(file.fileno())
+        with (
+            self._path.open("wb") as file,
+            Flushing(file) as flushing,
+            pa.ipc.new_file(file, schema) as writer,
+            closing(self._batches(session)) as batches,
+        ):
+            for arrays in batches:
+                writer.write_batch(pa.record_batch(arrays, schema=schema))
+                flushing.written()
+                fingerprint.update(arrays)
         return fingerprint.hexdigest()
 
     def _batches(self, session: RowReader) -> Generator[list[pa.Array], None, None]:

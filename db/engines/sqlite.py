@@ -250,7 +250,7 @@ class SqliteSession:
         return tuple(ColumnInfo(name, kind) for name, kind in zip(names, types, strict=True))
 
     def _seen_types(self, select: str, names: Sequence[str]) -> list[ColumnType]:
-        columns = [sa.column(quoted_name(name, True)) for name in names]
+        columns: list[sa.ColumnClause[Any]] = [sa.column(quoted_name(name, True)) for name in names]
         own = own_select(select).columns(*columns).subquery("own")
         statement = sa.select(*(_beginning(column) for column in own.c)).limit(_SEEN_ROWS)
         try:
