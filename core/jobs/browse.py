@@ -37,6 +37,7 @@ from ..commands import (
     RowsCounted,
     SourceOverview,
 )
+from ..empty import no_rows_finding
 from ..findings import MOST_ROWS, check_preparation
 from ..ports import RowSource
 from ..recipe import Repair
@@ -137,6 +138,8 @@ def prepare_fields(request: PrepareFields, services: Services, control: JobContr
         fields = suggested if request.fields is None else _as_set(suggested, request.fields)
         control.check()
         rows = _rows(source, query, control)
+        if not rows:
+            return Preparation(query, fields, profiles, 0, (no_rows_finding(query),), source.sql(query))
         control.say(Phase.READING, "Looking for leaks and untidy rows")
         wider = replace(query, columns=_looked_at(query, fields, request.repairs))
         findings: tuple[Finding, ...] = check_preparation(
@@ -159,7 +162,7 @@ def _rows(source: RowSource, query: QuerySpec, control: JobControl) -> int:
         return source.count(query, should_stop=lambda: control.should_stop() or clock.monotonic() > end)
     except Stopped:
         control.check()
-        return source.estimate(query).rows
+        return max(1, source.estimate(query).rows)  # none would have been counted at once
 
 
 def _looked_at(query: QuerySpec, fields: FieldSchema, repairs: Sequence[Repair]) -> tuple[ColumnRef, ...]:

@@ -27,6 +27,7 @@ from crosslens.schema import FieldRole, FieldSchema
 
 from ..columns import Column, ColumnStream
 from ..commands import Finding, Phase, Progress
+from ..empty import no_rows
 from ..encoding import Encoders, encode, fit_encoders, open_encoded
 from ..files import write_text
 from ..findings import check
@@ -121,6 +122,8 @@ def prepare_data(recipe: Recipe, project: ProjectStore, services: Services, cont
     snapshot = extract(recipe, project, services, control)
     read = time.perf_counter()
     control.check()
+    if not snapshot.rows:
+        raise no_rows(recipe.query)
     control.say(Phase.ENCODING, "Checking labels and columns")
     rows = snapshot_rows(snapshot)
     # what one step leaves unused in Arrow's hands would stay beside what the next one takes

@@ -9,6 +9,7 @@ from crosslens.relational import ColumnType, ConnectionSpec, QuerySpec, TableInf
 from crosslens.schema import Field, FieldRole, FieldSchema
 
 from ..commands import Finding, PrepareFields
+from ..empty import no_rows
 from ..recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
 from ..services import JobControl, Services
 from .browse import prepare_fields, propose
@@ -45,6 +46,8 @@ def suggest_recipe(
         table = _base(tables, base)
         query = with_time(propose(source, table.ref, control, guesses=guesses).query, table)
     prepared = prepare_fields(PrepareFields(connection, query, moment=moment), services, control)
+    if not prepared.rows:
+        raise no_rows(prepared.query)
     fields = with_label(prepared.fields, label) if label else prepared.fields
     if fields != prepared.fields:  # the checks are about the label, so they look again once it is known
         asked = PrepareFields(connection, prepared.query, fields=fields, moment=moment)

@@ -347,3 +347,29 @@ def test_a_preparation_of_another_source_is_not_taken_up(
     open_project(session, folder)
     qtbot.waitUntil(lambda: session.overview is not None and not session.busy)
     assert session.draft is None
+
+
+def test_an_empty_table_is_called_empty_and_cannot_be_used(
+    page: DataPage, session: Session, answer_with: Callable[[str, Any], None], tmp_path: Path, qtbot: Any
+) -> None:
+    answer_with(ReadPage.command, PageRead(PAGE.columns, (), None))
+    opened(session, tmp_path / "clicks.db", qtbot)
+    qtbot.waitUntil(lambda: page.browser.is_empty)
+    assert page.browser.problem.isVisible()
+    assert page.browser.problem.text().splitlines()[0] == "“impressions” has no rows."
+    assert "It has 3 columns" in page.browser.problem.text()
+    assert not page.primary.isEnabled()
+    page._use()
+    assert session.busy == ""
+    assert session.draft is None
+
+
+def test_another_table_than_the_empty_one_can_be_used(
+    page: DataPage, session: Session, answer_with: Callable[[str, Any], None], tmp_path: Path, qtbot: Any
+) -> None:
+    answer_with(ReadPage.command, PageRead(PAGE.columns, (), None))
+    opened(session, tmp_path / "clicks.db", qtbot)
+    qtbot.waitUntil(lambda: page.browser.is_empty)
+    page.choose(ITEMS)
+    assert not page.browser.is_empty
+    assert page.primary.isEnabled()

@@ -334,3 +334,10 @@ def test_moment_repairs_and_hashing_go_to_the_recipe_and_come_back() -> None:
     back = from_recipe(draft.recipe())
     assert (back.moment, back.repairs) == (draft.moment, draft.repairs)
     assert (back.hash_buckets, back.minimum_count) == (500, 7)
+
+
+def test_of_an_empty_table_nothing_else_is_said() -> None:
+    empty = Finding("stop", "“impressions” has no rows.", check="no-rows")
+    draft = replace(shop(), found=(empty, Finding("warn", "untidy", check="duplicates")))
+    assert findings(draft) == (empty,)
+    assert not can_train(draft)

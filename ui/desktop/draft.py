@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, field, replace
 
 from core.commands import Finding, Preparation, QueryProposal
+from core.empty import CHECK as NO_ROWS
 from core.recipe import ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from crosslens.relational import (
     ColumnProfile,
@@ -352,6 +353,8 @@ def with_join(draft: Draft, name: str, taken: bool) -> QuerySpec:
 
 def findings(draft: Draft) -> tuple[Finding, ...]:
     """Return what stands in the way of training first, then warnings; those about ignored columns are settled."""
+    if empty := tuple(each for each in draft.found if each.check == NO_ROWS):
+        return empty
     ignored = {name for field in draft.fields if field.role is FieldRole.IGNORE for name in _names(field)}
     known = [each for each in draft.found if each.check not in SAID_HERE]
     still = [each for each in known if not _is_settled(each, ignored, draft.repairs)]

@@ -192,6 +192,7 @@ class DataPage(Page):
         self._table_name, self._table_facts = Title(level=2), Muted(wrap=False)
         self._table_name.setMinimumHeight(self._open.sizeHint().height())
         self.browser = RowsBrowser(self.session)
+        self.browser.read.connect(self._show_primary)
         self.select = SelectPanel(self.session)
         self.select.changed.connect(self._show_primary)
         table = QWidget()
@@ -251,10 +252,10 @@ class DataPage(Page):
 
     def _show_table(self, index: QModelIndex) -> None:
         table: TableInfo | None = index.data(TABLE) if index.isValid() else None
-        self._show_primary()
         self._table_name.setText("" if table is None else table_name(table.ref))
         self._table_facts.setText("" if table is None else self._facts(table))
         self.browser.show_rows(None if table is None else Browsed(table))
+        self._show_primary()
 
     def _facts(self, table: TableInfo) -> str:
         rows = row_count(table)
@@ -267,14 +268,21 @@ class DataPage(Page):
         own = self.tabs.currentWidget() is self.select
         words = self.tr("Use these rows →") if own else self.tr("Use this table →")
         self.primary.setText(words if browsing and self.session.connection is not None else "")
-        self.primary.setEnabled(bool(self.select.select) if own else self.table is not None)
-        self.primary.setToolTip(self.tr("Follow its keys and suggest what its columns mean"))
+        self.primary.setEnabled(bool(self.select.select) if own else self._has_rows())
+        self.primary.setToolTip(
+            self.tr("It has no rows to learn from")
+            if self.browser.is_empty and not own
+            else self.tr("Follow its keys and suggest what its columns mean")
+        )
+
+    def _has_rows(self) -> bool:
+        return self.table is not None and not self.browser.is_empty
 
     def _use(self) -> None:
         if self.tabs.currentWidget() is self.select:
             if self.select.select:
                 use_select(self.session, self.select.select)
-        elif self.table is not None:
+        elif self.table is not None and self._has_rows():
             use_table(self.session, self.table.ref)
 
 

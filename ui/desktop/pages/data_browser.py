@@ -20,7 +20,7 @@ from ..widgets.labels import Muted
 from ..widgets.paged_table import PagedTable
 from ..widgets.problem import ProblemPanel
 from ..widgets.views import roomy
-from ..wording import about, percent, whole
+from ..wording import about, percent, table_name, whole
 from ..worker_client import Failure, Request
 
 WIDEST = 320
@@ -56,6 +56,7 @@ class RowsBrowser(QWidget):
         self._share = 0.0
         self._total: int | None = None
         self._total_is_exact = False
+        self._is_empty = False
         self._stack = QStackedWidget()
         self._stack.addWidget(self.view)
         self._stack.addWidget(self.problem)
@@ -77,6 +78,11 @@ class RowsBrowser(QWidget):
     def reading(self) -> bool:
         """Whether rows are on their way."""
         return self._reading is not None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether what is looked at has no rows at all."""
+        return self._is_empty
 
     @property
     def position(self) -> str:
@@ -152,6 +158,7 @@ class RowsBrowser(QWidget):
         self._stop_reading()
         table = None if self._browsed is None else self._browsed.table
         self._share = near or 0.0
+        self._is_empty = False
         self._percent.blockSignals(True)
         self._percent.setValue(round(100 * self._share))
         self._percent.blockSignals(False)
@@ -196,11 +203,35 @@ class RowsBrowser(QWidget):
 
     def _show_first(self) -> None:
         self._fit_columns()
+        if not self.rows.rowCount() and not self._share:
+            self._show_empty()
         if self._share == 1.0:
             self.view.scrollToBottom()
         # A view at its upper end cannot be scrolled further up: the rows in front are fetched beforehand.
         self.rows.fetch_earlier()
         self.read.emit()
+
+    def _show_empty(self) -> None:
+        self._is_empty = True
+        self.problem.show_failure(self._nothing(), tone="note")
+        self._stack.setCurrentIndex(1)
+        self._foot.hide()
+
+    def _nothing(self) -> Failure:
+        """Return what to say of something without rows."""
+        browsed = self._browsed
+        if browsed is None or browsed.select:
+            return Failure(
+                self.tr("The SELECT gives no rows."), do=self.tr("Change what it asks for, and run it again.")
+            )
+        count, name = len(browsed.table.columns), table_name(browsed.table.ref)
+        return Failure(
+            self.tr("“{name}” has no rows.").format(name=name),
+            self.tr("It has %n column(s), and nothing in them to learn from.", "", count)
+            if count
+            else self.tr("There is not even a column in it."),
+            self.tr("Choose another table, or fill this one and try again."),
+        )
 
     def _give_up(self, request: Request, failure: Failure) -> None:
         if request is not self._reading:

@@ -46,7 +46,7 @@ class SelectPanel(QWidget):
     @property
     def select(self) -> str:
         """Return the SELECT whose rows are shown; empty while there is none, or the text is another by now."""
-        shown = self.browser.rows.columnCount() > 0 and self._ran == self._text()
+        shown = self.browser.rows.rowCount() > 0 and self._ran == self._text()
         return self._ran if shown else ""
 
     def show_select(self, select: str) -> None:

@@ -16,6 +16,13 @@
     </message>
 </context>
 <context>
+    <name>RowsBrowser</name>
+    <message numerus="yes">
+        <source>It has %n column(s), and nothing in them to learn from.</source>
+        <translation><numerusform>It has %n column, and nothing in it to learn from.</numerusform><numerusform>It has %n columns, and nothing in them to learn from.</numerusform></translation>
+    </message>
+</context>
+<context>
     <name>PreparePage</name>
     <message numerus="yes">
         <source>Change %n selected</source>

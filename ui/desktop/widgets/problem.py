@@ -36,9 +36,11 @@ class ProblemPanel(QWidget):
         layout.addWidget(self.button, 0, Qt.AlignmentFlag.AlignLeft)
         layout.addStretch(1)
 
-    def show_failure(self, failure: Failure) -> None:
-        """Say what went wrong."""
-        self._mark.setPixmap(pixmap("bad", 24, self.devicePixelRatioF(), colours(self.palette()).bad))
+    def show_failure(self, failure: Failure, *, tone: str = "bad") -> None:
+        """Say what went wrong; with the tone "note", what is so without anything being wrong."""
+        tones = colours(self.palette())
+        ink = tones.bad if tone == "bad" else tones.muted
+        self._mark.setPixmap(pixmap(tone, 24, self.devicePixelRatioF(), ink))
         self._what.setText(failure.what)
         self._more.setText(" ".join(part for part in (failure.why, failure.do) if part))
         self.setAccessibleName(self.text())
