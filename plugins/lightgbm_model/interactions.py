@@ -55,16 +55,6 @@ def mean_pair_effects(
     return np.asarray((total + total.T) / max(rows, 1))
 
 
-def pair_effects(trees: Sequence[Tree], matrix: NDArray[np.floating]) -> FloatArray:
-    """Return I_ij of every row, (N, F, F), symmetric with diagonal 0: for few rows."""
-    rows, fields = matrix.shape
-    block = np.zeros((fields * fields, rows))
-    for tree in trees:
-        _add_tree(block, tree, matrix)
-    upper = block.T.reshape(rows, fields, fields)
-    return upper + upper.transpose(0, 2, 1)
-
-
 def _add_tree(block: FloatArray, tree: Tree, matrix: NDArray[np.floating]) -> None:
     """Add the pair effects of one tree to `block`, (F * F, N), in the cells i * F + j with i < j."""
     leaves = [leaf for leaf in tree.leaves if len(leaf.fields) > 1]

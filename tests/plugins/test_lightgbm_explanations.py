@@ -14,7 +14,7 @@ from crosslens.testing import make_dataset, training_data, xor
 from plugins import lightgbm_model
 from plugins.lightgbm_model import LightGBMParameters, interactions
 from plugins.lightgbm_model.fitted import LightGBMModel
-from plugins.lightgbm_model.interactions import mean_pair_effects, pair_effects
+from plugins.lightgbm_model.interactions import mean_pair_effects
 from plugins.lightgbm_model.matrix import feature_matrix
 
 PARAMETERS = LightGBMParameters(
@@ -102,27 +102,30 @@ def test_the_trees_hold_every_kind_of_decision(model: LightGBMModel) -> None:
 
 def test_pair_effects_are_those_of_the_definition(model: LightGBMModel, some_rows) -> None:
     matrix = feature_matrix(some_rows)
-    effects = pair_effects(model.trees, matrix)
-    for first, second in combinations(range(4), 2):
-        expected = [brute_force(model, row, first, second) for row in matrix]
-        np.testing.assert_allclose(effects[:, first, second], expected, atol=1e-12)
-    np.testing.assert_array_equal(effects, effects.transpose(0, 2, 1))
+    for number, row in enumerate(matrix):
+        effects = mean_pair_effects(model.trees, matrix[number : number + 1])
+        for first, second in combinations(range(4), 2):
+            expected = abs(brute_force(model, row, first, second))
+            np.testing.assert_allclose(effects[first, second], expected, atol=1e-12)
+        np.testing.assert_array_equal(effects, effects.T)
+        np.testing.assert_array_equal(np.diag(effects), 0)
 
 
 def test_paths_too_long_for_a_full_table_give_the_same(
     model: LightGBMModel, some_rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = pair_effects(model.trees, feature_matrix(some_rows))
+    expected = mean_pair_effects(model.trees, feature_matrix(some_rows))
     monkeypatch.setattr(interactions, "_MOST_TABLE_BITS", 2)
-    np.testing.assert_allclose(pair_effects(model.trees, feature_matrix(some_rows)), expected, atol=1e-12)
+    np.testing.assert_allclose(mean_pair_effects(model.trees, feature_matrix(some_rows)), expected, atol=1e-12)
 
 
 def test_the_mean_over_blocks_is_the_mean_over_rows(
     model: LightGBMModel, some_rows, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = np.abs(pair_effects(model.trees, feature_matrix(some_rows))).mean(axis=0)
+    matrix = feature_matrix(some_rows)
+    expected = np.mean([mean_pair_effects(model.trees, matrix[n : n + 1]) for n in range(len(matrix))], axis=0)
     monkeypatch.setattr(interactions, "_BLOCK", 5)
-    np.testing.assert_allclose(mean_pair_effects(model.trees, feature_matrix(some_rows)), expected, atol=1e-12)
+    np.testing.assert_allclose(mean_pair_effects(model.trees, matrix), expected, atol=1e-12)
 
 
 def test_a_row_reaches_the_leaf_that_lightgbm_says(model: LightGBMModel, some_rows) -> None:
