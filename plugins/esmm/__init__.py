@@ -68,8 +68,8 @@ class EsmmParameters:
     embedding: int = recipe.embedding(10)
     layers: tuple[int, ...] = recipe.layers((64,), label="Tower layers", help="Widths of the layers of each tower.")
     dropout: float = recipe.dropout(0.1)
-    l2: float = recipe.l2(10.0)
-    learning_rate: float = recipe.learning_rate(0.002)
+    l2: float = recipe.l2(100.0)
+    learning_rate: float = recipe.learning_rate(0.01)
     batch_size: int = recipe.batch_size(1024)
     epochs: int = recipe.epochs(30)
     patience: int = recipe.patience(2)
@@ -78,7 +78,7 @@ class EsmmParameters:
         minimum=1e-6, maximum=1.0, logarithmic=True, advanced=True,
     )  # fmt: skip
     field_dropout: float = recipe.field_dropout(0.02)
-    initial_spread: float = recipe.initial_spread(0.05)
+    initial_spread: float = recipe.initial_spread(0.3)
     gradient_clip: float = recipe.gradient_clip(0.0)
     positive_weight: float = recipe.positive_weight()
     negative_rate: float = recipe.negative_rate()
