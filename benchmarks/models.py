@@ -62,7 +62,7 @@ def measure(
 
 def _autoint(shared: dict[str, Any], head: int, epochs: int) -> SideSpec:
     parameters = {
-        "embedding": WIDTH, "layers": 3, "heads": 2, "head_width": head, "batch_size": BATCH, "learning_rate": RATE,
+        "embedding": WIDTH, "attention_layers": 3, "heads": 2, "head_width": head, "batch_size": BATCH, "learning_rate": RATE,
         "initial_spread": SPREAD, "epochs": epochs, "patience": epochs + 1, **_PLAIN,
     }  # fmt: skip
     return SideSpec("Crosslens", "ours.py", shared | {"model": "autoint", "parameters": parameters})
@@ -70,7 +70,7 @@ def _autoint(shared: dict[str, Any], head: int, epochs: int) -> SideSpec:
 
 def _esmm(shared: dict[str, Any], epochs: int) -> SideSpec:
     parameters = {
-        "embedding": WIDTH, "towers": list(TOWERS), "batch_size": BATCH, "learning_rate": RATE,
+        "embedding": WIDTH, "layers": list(TOWERS), "batch_size": BATCH, "learning_rate": RATE,
         "initial_spread": SPREAD, "epochs": epochs, "patience": epochs + 1, **_PLAIN,
     }  # fmt: skip
     return SideSpec("Crosslens", "ours.py", shared | {"model": "esmm", "parameters": parameters})
