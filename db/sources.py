@@ -35,6 +35,7 @@ from crosslens.relational import (
 from .compile import Draw, count_rows, is_latest, most_rows, select_rows
 from .engines import Session, open_session
 from .engines.base import never
+from .engines.server import ServerSession
 from .estimate import extraction_estimate, scaled
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, refuse_endless_lists, refuse_multiplying
@@ -263,9 +264,13 @@ class SqlSource:
         key = snapshot_key(query, self._session.identity())
         kept = stored_snapshot(folder, key)
         if kept is not None:
-            progress(kept.rows, kept.rows, 0.0, kept.path.stat().st_size)
-            return kept
+            return _reused(kept, progress)
         with self._session.watch(should_stop=should_stop), self._session.snapshot():
+            lasting = self._identity_of_tables(plan)
+            key = key if lasting is None else snapshot_key(query, lasting)
+            kept = None if lasting is None else stored_snapshot(folder, key)
+            if kept is not None:
+                return _reused(kept, progress)
             self._refuse_multiplying(plan)
             extraction = Extraction(
                 statement=select_rows(plan, row_id=self._row_id(plan)),
@@ -282,6 +287,13 @@ class SqlSource:
                 should_stop=should_stop,
                 check=self._session.identity,
             )
+
+    def _identity_of_tables(self, plan: Plan) -> Mapping[str, str | int] | None:
+        """Return facts that change with the tables the query rests on, where a server can tell them from others."""
+        if plan.query.select or not isinstance(self._session, ServerSession):
+            return None
+        joins = plan.needed(referenced(plan.query))
+        return self._session.identity_of([plan.base, *(plan.tables[join.name] for join in joins)])
 
     def _known(self) -> dict[TableRef, TableInfo]:
         if self._tables is None:
@@ -340,3 +352,8 @@ class SqlSource:
 
     def _read(self, plan: Plan, statement: sa.Select[*tuple[Any, ...]]) -> list[pa.ChunkedArray]:
         return read_columns(self._session, statement, [plan.column(ref) for ref in plan.query.columns])
+
+
+def _reused(kept: Snapshot, progress: Progress) -> Snapshot:
+    progress(kept.rows, kept.rows, 0.0, kept.path.stat().st_size)
+    return kept

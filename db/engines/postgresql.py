@@ -30,6 +30,7 @@ from ..columns import Kind
 from ..own_select import POSTGRESQL
 from .csv_rows import CsvRows, parsed_ahead
 from .postgresql_errors import postgresql_error
+from .postgresql_identity import tables_state
 from .postgresql_values import register_loaders
 from .reflection import reflect_schema
 from .server import CONNECT_SECONDS, LOCK_SECONDS, ServerSession, static_engine, with_default_schema
@@ -164,6 +165,14 @@ class PostgreSqlSession(ServerSession):
         )
         oid, visible, version = self._connection.execute(statement).one()
         return {"oid": int(oid), "transactions": str(visible), "version": str(version)}
+
+    def _state_of(self, tables: Sequence[TableInfo]) -> Mapping[str, str | int] | None:
+        known = self._row_counts()
+        counted = [
+            replace(table, rows=known.get((table.ref.schema or self._default_schema, table.ref.name)))
+            for table in tables
+        ]
+        return tables_state(self._connection, counted, self._default_schema)
 
     # ------------------------------------------------------------------------------------------------ reflecting
 

@@ -196,6 +196,18 @@ class ServerSession:
         with self._reading():
             return {**self._place(), **self._call(self._state)}
 
+    def identity_of(self, tables: Sequence[TableInfo]) -> Mapping[str, str | int] | None:
+        """Return facts that change when these tables may have changed; None where only the whole server's are known.
+
+        To be asked inside a snapshot, so that what is read belongs to them.
+        """
+        with self._reading():
+            state = self._call(lambda: self._state_of(tables))
+        return None if state is None else {**self._place(), **state}
+
+    def _state_of(self, tables: Sequence[TableInfo]) -> Mapping[str, str | int] | None:
+        return None
+
     def _place(self) -> dict[str, str | int]:
         return {
             "dialect": self._spec.dialect,
