@@ -66,7 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain,
-        _recommend, _predict, _report, _doctor, _screenshots, _worker,
+        _recommend, _predict, _report, _connections, _doctor, _screenshots, _worker,
     ):  # fmt: skip
         add(commands)
     return parser
@@ -229,6 +229,19 @@ def _report(commands: Commands) -> None:
     command.add_argument("--title", default="", metavar="TEXT")
     command.add_argument("--notes", default="", metavar="TEXT")
     _with_project(command)
+
+
+def _connections(commands: Commands) -> None:
+    command = _command(
+        commands, "connections", "connections:connections", "List, rename or delete the saved connections of a project."
+    )
+    command.add_argument("project", type=Path, metavar="PROJECT", help="project folder")
+    command.add_argument("what", choices=("list", "rename", "delete"), nargs="?", default="list")
+    command.add_argument("names", nargs="*", metavar="NAME", help="rename: OLD NEW; delete: NAME (or its id)")
+    command.add_argument("--yes", action="store_true", help="delete without asking")
+    command.add_argument(
+        "--keep-password", action="store_true", help="leave its password in the system's keyring when deleting"
+    )
 
 
 def _doctor(commands: Commands) -> None:

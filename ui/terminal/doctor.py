@@ -10,12 +10,17 @@ import subprocess
 import sys
 import tempfile
 from argparse import Namespace
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import platformdirs
+
+from core.services import THREADS_VARIABLE, usable_threads
+from crosslens._sizes import format_bytes
 from crosslens.errors import UserError
 from crosslens.plain import to_plain
 
+from .installed import DRIVERS, LEARNERS, OPTIONAL, Package
 from .parts import Parts
 from .terminal import Terminal
 
@@ -46,6 +51,9 @@ DRAWING_PACKAGES = {
 }
 """Shared library -> Debian package: what Qt needs to draw at all, without a window too."""
 
+LEAST_FREE = 1_000_000_000
+"""Bytes; with less on a disk, something will soon not fit."""
+
 _FONT_PACKAGE = "fonts-dejavu-core"
 _FONT_FOLDERS = (Path("/usr/share/fonts"), Path("/usr/local/share/fonts"), Path.home() / ".fonts")
 
@@ -63,7 +71,24 @@ class Finding:
 
 def examine(folder: Path) -> tuple[Finding, ...]:
     """Look at everything Crosslens needs; `folder` is where projects would go."""
-    return (_python(), _memory(), _writable(folder), _libraries(), _display(), _keyring(), _graphics_card())
+    settings = Path(platformdirs.user_config_dir("crosslens", appauthor=False))
+    return (
+        _python(),
+        _memory(),
+        _threads(),
+        _writable("Project folder", folder, "Choose a project folder you may write to, with --project."),
+        replace(_writable("Settings folder", settings, "Without it the window forgets its settings."), required=False),
+        _writable(
+            "Temporary files",
+            Path(tempfile.gettempdir()),
+            "What does not fit into memory goes there: set TMPDIR to a folder you may write to.",
+        ),
+        *(_package(package) for package in (*DRIVERS, *LEARNERS, *OPTIONAL)),
+        _libraries(),
+        _display(),
+        _keyring(),
+        _graphics_card(),
+    )
 
 
 def missing_packages() -> tuple[str, ...]:
@@ -115,7 +140,21 @@ def _memory() -> Finding:
     return Finding("Memory", good, f"{total:.1f} GiB", remedy, required=False)
 
 
-def _writable(folder: Path) -> Finding:
+def _threads() -> Finding:
+    threads, all_of_them = usable_threads(), os.cpu_count() or 1
+    message = f"{threads} of {all_of_them}; --threads or {THREADS_VARIABLE} takes fewer"
+    return Finding("Processor threads", True, message, required=False)
+
+
+def _package(package: Package) -> Finding:
+    problem = package.problem()
+    name = f"{package.name} ({package.purpose})"
+    if problem:
+        return Finding(name, False, problem, package.remedy, required=not package.optional)
+    return Finding(name, True, package.installed_version, required=not package.optional)
+
+
+def _writable(name: str, folder: Path, remedy: str) -> Finding:
     place = folder
     while not place.exists():
         place = place.parent
@@ -123,10 +162,13 @@ def _writable(folder: Path) -> Finding:
         with tempfile.TemporaryFile(dir=place):
             pass
     except OSError as error:
-        remedy = "Choose a project folder you may write to, with --project."
-        return Finding("Project folder", False, f"{folder}: {error.strerror}", remedy)
-    free = shutil.disk_usage(place).free / 2**30
-    return Finding("Project folder", True, f"{folder}: writable, {free:.1f} GiB free")
+        return Finding(name, False, f"{folder}: {error.strerror}", remedy)
+    free = shutil.disk_usage(place).free
+    message = f"{folder}: writable, {format_bytes(free)} free"
+    if free < LEAST_FREE:
+        remedy = f"Free some space: a million rows of twelve columns want about {format_bytes(LEAST_FREE)}."
+        return Finding(name, False, message, remedy, required=False)
+    return Finding(name, True, message)
 
 
 def _libraries() -> Finding:
@@ -165,7 +207,9 @@ def _keyring() -> Finding:
 
     backend = keyring.get_keyring()
     good = backend.priority > 0
-    message = f"passwords are kept by {backend.name}" if good else "no safe place for passwords was found"
+    message = (
+        f"passwords are kept by {backend.name}" if good else f"no safe place for passwords was found ({backend.name})"
+    )
     remedy = "" if good else "Passwords are then kept only until the window closes. On Linux: install gnome-keyring."
     return Finding("Keyring", good, message, remedy, required=False)
 
