@@ -81,7 +81,9 @@ class Gathered(Generic[T]):
         if self._problem is not None:
             raise self._problem
         value: Any = from_plain(self._kind, result)
-        return replace(value, **{name: tuple(items) for name, items in self._parts.items()}) if self._parts else value
+        parts = {name: tuple(items) for name, items in self._parts.items()}
+        answer: T = replace(value, **parts) if parts else value
+        return answer
 
     def _list_of(self, field: str) -> Any:
         kind = self._hints.get(field)
