@@ -33,6 +33,7 @@ from crosslens import (
 )
 from crosslens.relational import ColumnRef, ConnectionSpec, QuerySpec, Snapshot, TableRef
 from crosslens.runs import Metric, RunRecord, RunStatus, StoredConnection, StoredPreparation
+from crosslens.sequences import TextEncoderSpec
 from ui.desktop.draft import Draft
 from ui.desktop.services import DesktopServices
 from ui.desktop.session import Session
@@ -77,6 +78,9 @@ class Host:
 
     def model(self, model_id: str) -> ModelSpec:
         return next(model for model in self.models() if model.id == model_id)
+
+    def text_encoders(self) -> tuple[TextEncoderSpec, ...]:
+        return ()
 
     def problems(self) -> tuple[()]:
         return ()

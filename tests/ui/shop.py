@@ -20,6 +20,7 @@ from crosslens.relational import (
     TableRef,
 )
 from crosslens.schema import Field, FieldKind, FieldRole, FieldSchema
+from crosslens.sequences import TextEncoderSpec
 
 CONNECTION = ConnectionSpec("sqlite", "shop.db")
 IMPRESSIONS, ITEMS, CLICKS, BRANDS = (TableRef(name) for name in ("impressions", "items", "clicks", "brands"))
@@ -122,6 +123,9 @@ class Host:
 
     def model(self, model_id: str) -> ModelSpec:
         raise KeyError(model_id)
+
+    def text_encoders(self) -> tuple[TextEncoderSpec, ...]:
+        return ()
 
     def problems(self) -> tuple[Problem, ...]:
         return (Problem(),)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from core.commands import Finding, Preparation, QueryProposal
 from core.empty import CHECK as NO_ROWS
-from core.recipe import ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
+from core.recipe import ModelChoice, NextItemSpec, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from crosslens.relational import (
     ColumnProfile,
     ColumnRef,
@@ -68,6 +68,7 @@ class Draft:
     hash_buckets: int = 0
     moment: str = ""
     repairs: tuple[Repair, ...] = ()
+    next_item: NextItemSpec = field(default_factory=NextItemSpec)
     checked: tuple[object, ...] = field(default=(), repr=False)
 
     @property
@@ -118,6 +119,7 @@ class Draft:
             hash_buckets=self.hash_buckets,
             moment=self.moment,
             repairs=self.repairs,
+            next_item=self.next_item,
         )
 
 
@@ -131,7 +133,7 @@ def from_recipe(recipe: Recipe) -> Draft:
     return Draft(
         recipe.source, recipe.query, recipe.fields, recipe.split, recipe.title,
         minimum_count=recipe.minimum_count, seed=recipe.seed, hash_buckets=recipe.hash_buckets,
-        moment=recipe.moment, repairs=recipe.repairs,
+        moment=recipe.moment, repairs=recipe.repairs, next_item=recipe.next_item,
     )  # fmt: skip
 
 
@@ -326,6 +328,17 @@ def rename(draft: Draft, column: ColumnRef, name: str) -> Draft:
     return _each(draft, lambda field: replace(field, name=name) if field.column == column else field)
 
 
+def set_next_item(draft: Draft, spec: NextItemSpec) -> Draft:
+    """Make and test sequences of items differently."""
+    return replace(draft, next_item=spec)
+
+
+def has_sequences(draft: Draft) -> bool:
+    """Whether the columns say who chose what and when: what next-item models need."""
+    roles = (FieldRole.USER, FieldRole.ITEM)
+    return draft.query.time is not None and all(draft.fields.with_role(role) for role in roles)
+
+
 def set_split(draft: Draft, split: SplitSpec) -> Draft:
     """Part the rows differently."""
     return replace(draft, split=split)
@@ -383,7 +396,9 @@ def _names(field: Field) -> tuple[str, str]:
 
 def _missing_roles(draft: Draft) -> list[Finding]:
     problems = []
-    if draft.fields and draft.label is None:
+    if draft.fields and draft.label is None and has_sequences(draft):
+        problems.append(Finding("note", "No column is the click label: only next items can be predicted."))
+    elif draft.fields and draft.label is None:
         problems.append(Finding("stop", "No column is the click label. Choose what to predict under “Label”."))
     if draft.fields and not draft.fields.features:
         problems.append(Finding("stop", "No column is a feature, so there is nothing to learn from."))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from PySide6.QtCore import QEvent, QLocale, QObject, QSignalBlocker, Qt, Signal
 from PySide6.QtGui import QPalette, QWheelEvent
@@ -11,6 +12,7 @@ from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
     QDoubleSpinBox,
+    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -25,6 +27,7 @@ from crosslens.errors import ParameterError
 from crosslens.parameters import ParameterInfo, check_parameter, describe_parameters
 
 from .fonts import SPACE
+from .icons import icon
 from .widgets.buttons import Button, Weight
 from .widgets.labels import Muted
 
@@ -34,15 +37,21 @@ _DECIMALS = 8
 _EDITOR_LETTERS = 14
 
 
+Choices: TypeAlias = Mapping[str, Sequence[tuple[str, str]]]
+"""What a text may be chosen from where only the app knows it: ids and titles, by the parameter's `source`."""
+
+FOLDER = "folder"
+
+
 class ParameterForm(QWidget):
     """Edits the parameters of one model; `changed` comes with every edit, valid or not."""
 
     changed = Signal()
 
-    def __init__(self, parameters: type[Any], parent: QWidget | None = None) -> None:
+    def __init__(self, parameters: type[Any], parent: QWidget | None = None, choices: Choices | None = None) -> None:
         super().__init__(parent)
         infos = describe_parameters(parameters)
-        self._lines = {info.name: ParameterLine(info, self) for info in infos}
+        self._lines = {info.name: ParameterLine(info, self, (choices or {}).get(info.source, ())) for info in infos}
         main = [info.name for info in infos if not info.advanced]
         more = [info.name for info in infos if info.advanced]
         self._more = QWidget(self)
@@ -130,11 +139,11 @@ class ParameterLine(QObject):
 
     changed = Signal()
 
-    def __init__(self, info: ParameterInfo, parent: QWidget) -> None:
+    def __init__(self, info: ParameterInfo, parent: QWidget, known: Sequence[tuple[str, str]] = ()) -> None:
         super().__init__(parent)
         self.info = info
         self.problem = ""
-        self.editor = make_editor(info, parent)
+        self.editor = make_editor(info, parent, known)
         self.editor.setAccessibleName(info.label)
         self.editor.setAccessibleDescription(info.help)
         self.editor.setToolTip(info.help)
@@ -279,6 +288,45 @@ class ChoiceBox(QComboBox):
         super().wheelEvent(event) if self.hasFocus() else event.ignore()
 
 
+class KnownBox(QComboBox):
+    """One of several things the app knows, shown by title and kept by id; an id unknown here is shown as it is."""
+
+    def __init__(self, known: Sequence[tuple[str, str]], parent: QWidget) -> None:
+        super().__init__(parent)
+        for name, title in known:
+            self.addItem(title, name)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        self.setMinimumContentsLength(_EDITOR_LETTERS)
+
+    def show_id(self, name: str) -> None:
+        """Choose a thing by its id."""
+        if self.findData(name) < 0:
+            self.addItem(name, name)
+        self.setCurrentIndex(self.findData(name))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Let the wheel scroll the page unless the box is being edited."""
+        super().wheelEvent(event) if self.hasFocus() else event.ignore()
+
+
+class FolderEdit(QLineEdit):
+    """The path of a folder, typed or chosen; empty for none."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self.setPlaceholderText(self.tr("none"))
+        choose = self.addAction(icon("folder"), QLineEdit.ActionPosition.TrailingPosition)
+        choose.setToolTip(self.tr("Choose a folder"))
+        choose.triggered.connect(self.choose)
+
+    def choose(self) -> None:
+        """Ask for a folder."""
+        path = QFileDialog.getExistingDirectory(self, self.tr("Choose a folder"), self.text())
+        if path:
+            self.setText(path)
+
+
 class WidthsEdit(QLineEdit):
     """Layer widths as text: "256, 256"; empty for none."""
 
@@ -295,12 +343,16 @@ class WidthsEdit(QLineEdit):
         return super().event(event)
 
 
-def make_editor(info: ParameterInfo, parent: QWidget) -> QWidget:
-    """Return the editor for a parameter's type."""
+def make_editor(info: ParameterInfo, parent: QWidget, known: Sequence[tuple[str, str]] = ()) -> QWidget:
+    """Return the editor for a parameter's type; `known` are ids and titles a text is chosen from."""
     if info.type is bool:
         return QCheckBox(parent)
     if info.type is tuple:
         editor: QWidget = WidthsEdit(parent)
+    elif info.type is str and known:
+        editor = KnownBox(known, parent)
+    elif info.type is str and info.source == FOLDER:
+        editor = FolderEdit(parent)
     elif info.type is str:
         editor = ChoiceBox(info, parent) if info.choices else QLineEdit(parent)
     else:
@@ -319,6 +371,8 @@ def _set_up_box(box: QSpinBox | QDoubleSpinBox) -> None:
 def _connect(editor: QWidget, slot: Any) -> None:
     if isinstance(editor, QCheckBox):
         editor.toggled.connect(slot)
+    elif isinstance(editor, KnownBox):
+        editor.currentIndexChanged.connect(slot)
     elif isinstance(editor, QComboBox):
         editor.currentTextChanged.connect(slot)
     elif isinstance(editor, QLineEdit):
@@ -330,6 +384,8 @@ def _connect(editor: QWidget, slot: Any) -> None:
 def _read(editor: QWidget, info: ParameterInfo) -> Any:
     if isinstance(editor, QCheckBox):
         return editor.isChecked()
+    if isinstance(editor, KnownBox):
+        return editor.currentData()
     if isinstance(editor, QComboBox):
         return editor.currentText()
     if isinstance(editor, QSpinBox | QDoubleSpinBox):
@@ -343,6 +399,8 @@ def _read(editor: QWidget, info: ParameterInfo) -> Any:
 def _write(editor: QWidget, value: Any) -> None:
     if isinstance(editor, QCheckBox):
         editor.setChecked(value)
+    elif isinstance(editor, KnownBox):
+        editor.show_id(value)
     elif isinstance(editor, QComboBox):
         editor.setCurrentText(value)
     elif isinstance(editor, QSpinBox | QDoubleSpinBox):

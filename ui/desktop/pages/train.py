@@ -14,7 +14,7 @@ from crosslens.models import ModelSpec, Task
 from crosslens.runs import RunStatus
 from crosslens.schema import FieldRole
 
-from ..draft import Draft, can_train, findings
+from ..draft import Draft, can_train, findings, has_sequences
 from ..fonts import SPACE
 from ..session import Session
 from ..widgets.buttons import Button, Weight
@@ -24,6 +24,7 @@ from ..wording import duration, percent, split_words, whole
 from .page import Page
 from .results_parts import Scrolling
 from .train_models import ModelChooser, default_choice
+from .train_next_item import NextItemCard
 from .train_progress import TrainingPanel
 
 _SETTING = "train-page"
@@ -39,6 +40,8 @@ class TrainPage(Page):
         super().__init__(session, parent)
         self.chooser: ModelChooser | None = None
         self.panel = TrainingPanel(session)
+        self.next_item = NextItemCard(session, self)
+        self.next_item.hide()
         self._stack = QStackedWidget()
         empty = EmptyState(
             "train",
@@ -133,8 +136,8 @@ class TrainPage(Page):
         return self.chooser.problem() or ("" if self.chooser.chosen() else self.tr("Choose at least one model."))
 
     def _make_bench(self) -> None:
-        models = tuple(model for model in self.session.models if model.task is Task.CTR)
-        self.chooser = ModelChooser(models)
+        encoders = tuple((spec.id, spec.title) for spec in self.session.services.host.text_encoders())
+        self.chooser = ModelChooser(self.session.models, {"text-encoders": encoders})
         self.chooser.changed.connect(self._choice_changed)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setChildrenCollapsible(False)
@@ -164,6 +167,7 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * SPACE)
         layout.addWidget(data)
+        layout.addWidget(self.next_item)
         layout.addWidget(chooser, 1)
         return Scrolling(column, self.tr("Models"))
 
@@ -172,9 +176,14 @@ class TrainPage(Page):
         self._obstacle_words.setText(self._obstacle())
         self._obstacle_words.setVisible(bool(self._obstacle_words.text()))
         for card in chooser.cards.values():
-            card.show_facts(_missing(card.spec, draft), self._last_words(card.spec))
+            missing = _missing(card.spec, draft)
+            timeless = draft is not None and card.spec.task is Task.NEXT_ITEM and draft.query.time is None
+            card.show_facts(missing, self._last_words(card.spec), needs_time=timeless and not missing)
+        self._show_next_item()
 
     def _summary_of(self, draft: Draft) -> str:
+        if draft.label is None and has_sequences(draft):
+            return self._sequences_of(draft)
         label = draft.label.name if draft.label is not None else self.tr("no label yet")
         test = percent(draft.split.test)
         words = [
@@ -188,12 +197,24 @@ class TrainPage(Page):
         ]
         return "\n".join(words)
 
+    def _sequences_of(self, draft: Draft) -> str:
+        user, item = (draft.fields.with_role(role)[0].name for role in (FieldRole.USER, FieldRole.ITEM))
+        words = self.tr("Predict which {item} a {user} chooses next.").format(item=item, user=user)
+        rows = self.tr("{rows} rows of {table}.").format(rows=whole(draft.rows or 0), table=draft.query.base.name)
+        return f"{words}\n{rows}"
+
+    def _show_next_item(self) -> None:
+        """Show how next items are tested while such a model is chosen."""
+        cards = () if self.chooser is None else self.chooser.cards.values()
+        self.next_item.setVisible(any(card.is_chosen and card.spec.task is Task.NEXT_ITEM for card in cards))
+
     def _last_words(self, spec: ModelSpec) -> str:
         done = (run for run in self.session.runs() if run.model == spec.id and run.status is RunStatus.FINISHED)
         last = next((run for run in done if run.seconds), None)
         return "" if last is None else self.tr("Last time: {time}").format(time=duration(last.seconds or 0.0))
 
     def _choice_changed(self) -> None:
+        self._show_next_item()
         self._show_primary(self.session.draft is not None)
         if self.chooser is not None and self.session.draft is not None:
             self._obstacle_words.setText(self._obstacle())
@@ -216,7 +237,8 @@ class TrainPage(Page):
         if kept:
             self.chooser.restore(kept)
         else:
-            self.chooser.choose(default_choice([card.spec for card in self.chooser.cards.values()]))
+            fit = [each.spec for each in self.chooser.cards.values() if not _missing(each.spec, self.session.draft)]
+            self.chooser.choose(default_choice(fit))
         if self.chooser.cards:
             self.chooser.look_at(next(iter(self.chooser.chosen()), next(iter(self.chooser.cards))))
 

@@ -12,13 +12,13 @@ from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
 from core.recipe import ModelChoice
 from crosslens.errors import ParameterError
 from crosslens.explanations import ExplanationKind
-from crosslens.models import ModelSpec
+from crosslens.models import ModelSpec, Task
 from crosslens.schema import FieldRole
 
 from ..fonts import SPACE, enlarge
-from ..forms import ParameterForm
+from ..forms import Choices, ParameterForm
 from ..palette import colours, mix
-from ..widgets.labels import Muted
+from ..widgets.labels import Muted, Title
 from ..wording import role_words
 
 _INTERACTIONS = {ExplanationKind.INTERACTION_TERMS, ExplanationKind.PAIR_INTERACTIONS}
@@ -43,7 +43,8 @@ def default_choice(models: Sequence[ModelSpec]) -> tuple[str, ...]:
         is_variant = any(model.id.startswith(name) for name in chosen)
         if model.explains & _INTERACTIONS and not is_variant and len(chosen) < _AT_FIRST:
             chosen.append(model.id)
-    return tuple(chosen) or tuple(model.id for model in models[:1])
+    ranking = tuple(model.id for model in models if model.task is Task.NEXT_ITEM)
+    return tuple(chosen) or ranking[:1] or tuple(model.id for model in models[:1])
 
 
 class ModelCard(QWidget):
@@ -52,10 +53,10 @@ class ModelCard(QWidget):
     chosenChanged = Signal()
     looked = Signal()
 
-    def __init__(self, spec: ModelSpec, parent: QWidget | None = None) -> None:
+    def __init__(self, spec: ModelSpec, parent: QWidget | None = None, choices: Choices | None = None) -> None:
         super().__init__(parent)
         self.spec = spec
-        self.form = ParameterForm(spec.parameters, self)
+        self.form = ParameterForm(spec.parameters, self, choices)
         self.form.hide()
         self._is_looked_at = False
         self._missing = ""
@@ -87,11 +88,13 @@ class ModelCard(QWidget):
         self.form.setVisible(looked_at)
         self.update()
 
-    def show_facts(self, missing: Sequence[FieldRole], last: str) -> None:
+    def show_facts(self, missing: Sequence[FieldRole], last: str, *, needs_time: bool = False) -> None:
         """Say what the preparation lacks for this model, or how long its last training took."""
         self._missing = ", ".join(role_words(role) for role in missing)
         words = self.tr("Needs a column with the role {roles}.").format(roles=self._missing) if missing else last
-        self.check.setEnabled(not missing)
+        if needs_time:
+            words = self.tr("Needs a column that says when a row happened.")
+        self.check.setEnabled(not missing and not needs_time)
         self._facts.setText(words)
         self._facts.setVisible(bool(words))
 
@@ -125,14 +128,21 @@ class ModelChooser(QWidget):
 
     changed = Signal()
 
-    def __init__(self, models: Sequence[ModelSpec], parent: QWidget | None = None) -> None:
+    def __init__(
+        self, models: Sequence[ModelSpec], choices: Choices | None = None, parent: QWidget | None = None
+    ) -> None:
         super().__init__(parent)
-        self.cards = {model.id: ModelCard(model, self) for model in models}
+        ordered = sorted(models, key=lambda model: model.task is Task.NEXT_ITEM)
+        self.cards = {model.id: ModelCard(model, self, choices) for model in ordered}
+        self._next_items: Title | None = None
         self.forms = {name: card.form for name, card in self.cards.items()}
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(SPACE)
         for name, card in self.cards.items():
+            if card.spec.task is Task.NEXT_ITEM and self._next_items is None:
+                self._next_items = Title(self.tr("Models of the next item"), level=3)
+                layout.addWidget(self._next_items)
             layout.addWidget(card)
             card.looked.connect(lambda name=name: self.look_at(name))
             card.chosenChanged.connect(self.changed)
