@@ -5,6 +5,8 @@ Out of fold, values that occur once tell nothing, so identifiers raise no alarm.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 
 from crosslens.data import Float32Array, Float64Array, Int64Array
@@ -13,31 +15,48 @@ _FOLDS = 2
 
 
 def strength(groups: Int64Array, labels: Float32Array) -> float:
-    """Return the AUC that the positive rates of `groups` (N,) reach on `labels` (N,), mean of two folds."""
-    folds = np.random.default_rng(1).integers(0, _FOLDS, len(labels))
-    scores = np.empty(len(labels))
-    count = int(groups.max(initial=0)) + 1
+    """Return the AUC that the positive rates of `groups` (N,) reach on `labels` (N,), mean of two folds.
+
+    Rows of one group and fold are alike, so that they are counted and not sorted.
+    """
+    cells = groups * _FOLDS + _folds(len(labels))
+    wanted = _FOLDS * (int(groups.max(initial=0)) + 1)
+    rows = np.bincount(cells, minlength=wanted).reshape(-1, _FOLDS)
+    positives = np.bincount(cells, weights=labels, minlength=wanted).reshape(-1, _FOLDS)
+    found = []
     for fold in range(_FOLDS):
-        learn = folds != fold
-        scores[~learn] = _rates(groups[learn], labels[learn], count)[groups[~learn]]
-    return float(np.mean([auc(labels[folds == fold], scores[folds == fold]) for fold in range(_FOLDS)]))
+        here = rows[:, fold] > 0
+        rates = _rates(positives[:, 1 - fold], rows[:, 1 - fold])
+        found.append(_auc(rates[here], positives[here, fold], rows[here, fold]))
+    return float(np.mean(found))
 
 
-def _rates(groups: Int64Array, labels: Float32Array, count: int) -> Float64Array:
+@lru_cache(maxsize=4)
+def _folds(rows: int) -> Int64Array:
+    folds = np.random.default_rng(1).integers(0, _FOLDS, rows)
+    folds.flags.writeable = False
+    return folds
+
+
+def _rates(positives: Float64Array, rows: Int64Array) -> Float64Array:
     """Return the share of positives per group, drawn towards the overall share by one row's worth."""
-    overall = float(labels.mean()) if len(labels) else 0.5
-    positives = np.bincount(groups, weights=labels, minlength=count)
-    return np.asarray((positives + overall) / (np.bincount(groups, minlength=count) + 1.0))
+    overall = positives.sum() / rows.sum() if rows.any() else 0.5
+    return np.asarray((positives + overall) / (rows + 1.0))
 
 
 def auc(labels: Float32Array, scores: Float64Array) -> float:
     """Return the probability that a positive row scores above a negative one, ties counting half; 0.5 for one class."""
-    _, places, counts = np.unique(scores, return_inverse=True, return_counts=True)
-    positives = np.bincount(places, weights=labels, minlength=len(counts))
-    negatives = counts - positives
-    below = np.cumsum(negatives) - negatives
-    pairs = positives.sum() * negatives.sum()
-    return float(np.sum(positives * (below + negatives / 2)) / pairs) if pairs else 0.5
+    return _auc(scores, labels.astype(np.float64), np.ones(len(labels), np.int64))
+
+
+def _auc(scores: Float64Array, positives: Float64Array, rows: Int64Array) -> float:
+    """Return the AUC of groups of rows: a score, the positive ones and the number of rows of each."""
+    places = np.unique(scores, return_inverse=True)[1]
+    good = np.bincount(places, weights=positives)
+    bad = np.bincount(places, weights=rows) - good
+    below = np.cumsum(bad) - bad
+    pairs = good.sum() * bad.sum()
+    return float(np.sum(good * (below + bad / 2)) / pairs) if pairs else 0.5
 
 
 def shown(value: float) -> str:

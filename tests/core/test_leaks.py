@@ -8,9 +8,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.commands import Finding
 from core.findings import check
+from core.findings.strength import strength
 from crosslens.relational import QuerySpec, TableRef
 
 from .snapshots import fields, snapshot
@@ -149,3 +152,25 @@ def test_two_hundred_thousand_rows_of_twenty_five_fields_take_little_cpu_time() 
     started = time.process_time()
     assert check(table, refs, schema, query=QuerySpec(TableRef("t"), refs), moment="before") == ()
     assert time.process_time() - started < 15  # about 3 s of CPU on an idle machine
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 6), st.booleans()), min_size=2, max_size=60),
+)
+def test_counting_groups_gives_what_scoring_every_row_would(rows: list[tuple[int, bool]]) -> None:
+    groups = np.array([group for group, _ in rows], np.int64)
+    labels = np.array([label for _, label in rows], np.float32)
+    folds = np.random.default_rng(1).integers(0, 2, len(rows))
+    found = []
+    for fold in (0, 1):
+        learn, test = folds != fold, folds == fold
+        overall = labels[learn].mean() if learn.any() else 0.5
+        rate = {
+            group: (labels[learn & (groups == group)].sum() + overall) / ((learn & (groups == group)).sum() + 1)
+            for group in range(7)
+        }
+        scored = [(rate[group], label) for group, label in zip(groups[test], labels[test], strict=True)]
+        pairs = [(good, bad) for good, is_good in scored for bad, is_bad in scored if is_good and not is_bad]
+        wins = [1.0 if good > bad + 1e-6 else 0.5 if abs(good - bad) <= 1e-6 else 0.0 for good, bad in pairs]
+        found.append(np.mean(wins) if wins else 0.5)
+    assert strength(groups, labels) == pytest.approx(np.mean(found), abs=1e-6)
