@@ -20,7 +20,7 @@ from sqlalchemy.sql import operators, visitors
 from sqlalchemy.sql.elements import BinaryExpression
 
 from ..columns import Kind
-from .sqlite_columns import Asked, Statement, holds_integers, inner, is_text, numbers_rows
+from .sqlite_columns import Asked, Statement, declared_type, holds_integers, inner, is_text, numbers_rows
 
 MOST_ROWS = 1 << 17
 """Larger tables are joined by SQLite: their rows would take memory, and reading them all may be in vain."""
@@ -155,7 +155,8 @@ def _can_be_looked_up(
     checks: tuple[Callable[[], bool], ...] = (
         lambda: outer.table is key.table,
         lambda: not any(_speaks_of(element, join.table) for element in elsewhere),
-        lambda: numbers_rows(session, own) and (holds_integers(session, outer) or numbers_rows(session, outer)),
+        lambda: numbers_rows(session, own) and declared_type(session, own) == "INTEGER",
+        lambda: holds_integers(session, outer) or numbers_rows(session, outer),
         lambda: all(kind is not Kind.TEXT or is_text(session, column) for column, kind in taken),
         lambda: _is_small(session, own),
     )
