@@ -2,10 +2,10 @@
 
 Every insert and update writes a new version of a row, with the number of its transaction (`xmin`) at a place of its own
 (`ctid`); a delete takes one away. Two states of a table with the same versions are the same state, for no transaction
-writes after it has ended. So a sum of hashes over places and numbers stays while nothing in these tables changes, whatever
-happens elsewhere on the server. It costs a walk through the table without looking at its columns, about a tenth of
-reading it. Statistics (`pg_stat`, n_tup_upd) would cost nothing, but arrive seconds late: a changed table would look
-unchanged.
+writes after it has ended. So a sum of hashes over places and numbers stays while nothing in these tables changes,
+whatever happens elsewhere on the server. It costs a walk through the table without looking at its columns, about a
+tenth of reading it. Statistics (`pg_stat`, n_tup_upd) would cost nothing, but arrive seconds late: a changed table
+would look unchanged.
 
 Nothing is said (None) of what this does not hold for: views, partitions, foreign tables, other ways of storing rows,
 row-level security, servers before 14. Two servers that parted from each other may number their transactions alike, so
