@@ -29,6 +29,7 @@ from ..neural.embedding import FieldEmbedding
 from ..neural.layers import mlp, start_at_rate
 from ..neural.network import Network
 from . import AutoIntParameters, AutoIntPlusParameters
+from .attention import attend, attend_fused
 
 
 class AttentionLayer(nn.Module):
@@ -45,14 +46,27 @@ class AttentionLayer(nn.Module):
         self.norm = nn.LayerNorm(heads * size) if parameters.layer_norm else nn.Identity()
         self.dropout = nn.Dropout(parameters.dropout)
 
-    def forward(self, entered: Tensor) -> tuple[Tensor, Tensor]:
-        """Return e' (B, F, H*D) and the attention (B, H, F, F) for what enters the layer (B, F, E)."""
-        rows, fields, _ = entered.shape
-        query, key, value, residual = (entered @ self.projection).chunk(4, 2)  # (B, F, H*D) each
-        query, key, value = (part.view(rows, fields, self.heads, -1).transpose(1, 2) for part in (query, key, value))
-        attention = torch.softmax(query @ key.transpose(2, 3) * self.scale, 3)  # (B, H, F, F)
-        taken = (attention @ value).transpose(1, 2).flatten(2)
-        return self.dropout(self.norm(torch.relu(taken + residual))), attention
+    def forward(self, entered: Tensor) -> Tensor:
+        """Return e' (B, F, H*D) for what enters the layer (B, F, E)."""
+        if entered.device.type == "cpu" and not torch.is_autocast_enabled("cpu"):
+            return self._finish(attend_fused(entered, self._projection(), self.heads))
+        return self._finish(attend(entered, self._projection(), self.heads)[0])
+
+    def shown(self, entered: Tensor) -> tuple[Tensor, Tensor]:
+        """Return e' and the attention (B, H, F, F), with a graph through both: for explanations."""
+        left, attention = attend(entered, self._projection(), self.heads)
+        return self._finish(left), attention
+
+    def _projection(self) -> Tensor:
+        """Return W_Q, W_K, W_V and W_Res side by side; scores are scaled through W_Q."""
+        if self.scale == 1:
+            return self.projection
+        query, others = self.projection.tensor_split([self.projection.shape[1] // 4], 1)
+        return torch.cat((query * self.scale, others), 1)
+
+    def _finish(self, left: Tensor) -> Tensor:
+        result: Tensor = self.dropout(self.norm(left))
+        return result
 
 
 class AutoInt(Network):
@@ -76,13 +90,20 @@ class AutoInt(Network):
 
     def logits(self, *embeddings: Tensor) -> Tensor:
         """Return logits (B, 1) for what `embeddings` returned."""
-        return self.attend(embeddings[0])[0]
+        left = embeddings[0]
+        for layer in self.layers:
+            left = layer(left)
+        return self._head(left, embeddings[0])
 
     def attend(self, embedded: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return logits (B, 1) and the attention (B, H, F, F) of every layer for e (B, F, E)."""
-        layer_input, attentions = embedded, []
+        """Return logits (B, 1) and the attention (B, H, F, F) of every layer for e (B, F, E), with a graph."""
+        left, attentions = embedded, []
         for layer in self.layers:
-            layer_input, attention = layer(layer_input)
+            assert isinstance(layer, AttentionLayer)
+            left, attention = layer.shown(left)
             attentions.append(attention)
-        logits = self.output(layer_input.flatten(1))
-        return (logits if self.deep is None else logits + self.deep(embedded.flatten(1))), attentions
+        return self._head(left, embedded), attentions
+
+    def _head(self, left: Tensor, embedded: Tensor) -> Tensor:
+        logits: Tensor = self.output(left.flatten(1))
+        return logits if self.deep is None else logits + self.deep(embedded.flatten(1))

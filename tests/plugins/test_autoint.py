@@ -26,7 +26,7 @@ from crosslens import (
 )
 from crosslens.testing import main_effects, training_data
 from crosslens.testing.rows import make_dataset
-from plugins.autoint import AutoIntParameters, AutoIntPlusParameters, build, load
+from plugins.autoint import AutoIntParameters, AutoIntPlusParameters, attention, build, load
 from plugins.autoint.fitted import AutoIntModel
 from plugins.autoint.module import AutoInt
 from plugins.neural.scoring import auc
@@ -108,15 +108,23 @@ def test_autoint_plus_adds_a_plain_network_on_the_same_embeddings(rows: tuple[Te
     assert len(built.tables) == 1
 
 
-def test_gradients_of_training_are_those_of_the_plain_equations(rows: tuple[Tensor, Tensor]) -> None:
-    built = network(SMALL)
-    embedded = built.embedding(*rows).detach()
-    fused, plain = embedded.clone().requires_grad_(), embedded.clone().requires_grad_()
-    parameters = [layer.projection for layer in built.layers]
-    found = torch.autograd.grad(built.logits(fused).square().sum(), [fused, *parameters])
-    expected = torch.autograd.grad(built.attend(plain)[0].square().sum(), [plain, *parameters])
+@pytest.mark.parametrize("block", [3, 512])
+@pytest.mark.parametrize("heads", [1, 2])
+def test_fused_attention_has_the_values_and_gradients_of_the_plain_equations(
+    monkeypatch: pytest.MonkeyPatch, block: int, heads: int
+) -> None:
+    monkeypatch.setattr(attention, "BLOCK", block)
+    random = torch.Generator().manual_seed(3)
+    entered = torch.randn(7, 5, 4, generator=random, dtype=torch.float64, requires_grad=True)
+    projection = torch.randn(4, 4 * heads * 3, generator=random, dtype=torch.float64, requires_grad=True)
+    weights = torch.randn(7, 5, heads * 3, generator=random, dtype=torch.float64)
+    plain, _ = attention.attend(entered, projection, heads)
+    fused = attention.attend_fused(entered, projection, heads)
+    torch.testing.assert_close(fused, plain)
+    found = torch.autograd.grad((fused * weights).sum(), (entered, projection))
+    expected = torch.autograd.grad((plain * weights).sum(), (entered, projection))
     for one, other in zip(found, expected, strict=True):
-        torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(one, other)
 
 
 def test_one_row_and_one_field_keep_their_axes() -> None:
@@ -185,9 +193,9 @@ def test_pairs_are_attention_times_its_gradient_in_both_directions(model: AutoIn
         part = ROWS.take(slice(row, row + 1))
         embedded = model.network.embedding(torch.tensor(part.ids), torch.tensor(part.values)).requires_grad_()
         logits, attentions = model.network.attend(embedded)
-        for attention, gradient in zip(attentions, torch.autograd.grad(logits.sum(), attentions), strict=True):
-            for head in range(attention.shape[1]):
-                product = (attention * gradient)[0, head].abs().detach().numpy()
+        for looks, gradient in zip(attentions, torch.autograd.grad(logits.sum(), attentions), strict=True):
+            for head in range(looks.shape[1]):
+                product = (looks * gradient)[0, head].abs().detach().numpy()
                 expected += (product + product.T) / len(ROWS)
     np.fill_diagonal(expected, 0)
     np.testing.assert_allclose(pairs.values, expected, rtol=1e-3, atol=1e-6)

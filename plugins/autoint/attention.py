@@ -1,0 +1,107 @@
+"""Attention over the fields of a row: as equations, and in one pass over rows that fit the cache.
+
+    Q, K, V, R = X W          one product for all four projections
+    A = softmax over g ( q_f' k_g )          per head
+    Y = ReLU( A V + R )
+
+Fields are few (tens), so the products of one head are tiny and calls, copies and memory decide. The fused form works on
+blocks of rows, keeps Q, K, V and A for the backward pass (not the scores, nor what lies between A V and Y), and lets
+the softmax run along fields as the second last axis. Measured on one core, 10 fields, 2 heads of 16: torch's
+`scaled_dot_product_attention` takes 2.6 us a row and layer, two batched products and a softmax 1.6.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+BLOCK = 512
+"""Rows per block: what they keep stays in the shared cache, and calls still weigh little."""
+
+
+def attend(entered: Tensor, projection: Tensor, heads: int) -> tuple[Tensor, Tensor]:
+    """Return Y (B, F, H*D) and A (B, H, F, F) for X (B, F, E) and W (E, 4*H*D), with a graph through both."""
+    rows, fields, _ = entered.shape
+    query, key, value, residual = (entered @ projection).chunk(4, 2)  # (B, F, H*D) each
+    query, key, value = (part.view(rows, fields, heads, -1).transpose(1, 2) for part in (query, key, value))
+    attention = torch.softmax(query @ key.transpose(2, 3), 3)
+    taken = (attention @ value).transpose(1, 2).flatten(2)
+    return torch.relu(taken + residual), attention
+
+
+def attend_fused(entered: Tensor, projection: Tensor, heads: int) -> Tensor:
+    """Return Y (B, F, H*D) as `attend` does, differentiable once, without A. For CPUs."""
+    return _Attend.apply(entered, projection, heads)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Attend(torch.autograd.Function):
+    @staticmethod
+    def forward(context: Any, entered: Tensor, projection: Tensor, heads: int) -> Tensor:
+        rows, fields, _ = entered.shape
+        left = entered.new_empty(rows, fields, heads, projection.shape[1] // (4 * heads))
+        keep, kept = any(context.needs_input_grad), []
+        for block in _blocks(rows):
+            projected = _projected(entered[block], projection, heads)
+            query, key, value = mixed = _heads_first(projected[:, :, :3])  # (B*H, F, D) each
+            attention = torch.softmax(torch.bmm(key, query.transpose(1, 2)), 1)  # (B*H, G, F)
+            taken = torch.bmm(attention.transpose(1, 2), value).view(-1, heads, fields, left.shape[3])
+            torch.add(taken.transpose(1, 2), projected[:, :, 3], out=left[block]).relu_()
+            if keep:
+                kept += [mixed, attention]
+        result = left.flatten(2)
+        context.heads = heads
+        context.save_for_backward(entered, projection, result, *kept)
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
+        entered, projection, result, *kept = context.saved_tensors
+        to_entered = torch.empty_like(entered, memory_format=torch.contiguous_format)
+        to_projection = torch.zeros_like(projection)
+        blocks = _blocks(len(entered))
+        for block, mixed, attention in zip(blocks, kept[::2], kept[1::2], strict=True):
+            passed = torch.ops.aten.threshold_backward(gradient[block], result[block], 0)
+            part, to_projected = entered[block].flatten(0, 1), _to_projected(passed, mixed, attention, context.heads)
+            torch.mm(to_projected, projection.T, out=to_entered[block].view_as(part))
+            to_projection.addmm_(part.T, to_projected)
+        return to_entered, to_projection, None
+
+
+def _to_projected(passed: Tensor, mixed: Tensor, attention: Tensor, heads: int) -> Tensor:
+    """Return the gradient at the projections (B*F, 4*H*D) for that at A V + R (B, F, H*D)."""
+    rows, fields, _ = passed.shape
+    query, key, value = mixed
+    parts = passed.new_empty(rows, fields, 4, heads, query.shape[2])
+    parts[:, :, 3] = passed.view(rows, fields, heads, -1)
+    to_taken = parts[:, :, 3].transpose(1, 2).reshape(query.shape)  # (B*H, F, D)
+    to_attention = torch.bmm(value, to_taken.transpose(1, 2))  # (B*H, G, F)
+    to_scores = torch._softmax_backward_data(to_attention, attention, 1, attention.dtype)
+    to_mixed = (
+        torch.bmm(to_scores.transpose(1, 2), key),
+        torch.bmm(to_scores, query),
+        torch.bmm(attention, to_taken),
+    )
+    for place, part in enumerate(to_mixed):
+        parts[:, :, place] = part.view(rows, heads, fields, -1).transpose(1, 2)
+    return parts.view(rows * fields, -1)
+
+
+def _projected(entered: Tensor, projection: Tensor, heads: int) -> Tensor:
+    """Return Q, K, V and R as (B, F, 4, H, D)."""
+    rows, fields, width = entered.shape
+    return (entered.reshape(rows * fields, width) @ projection).view(rows, fields, 4, heads, -1)
+
+
+def _heads_first(projected: Tensor) -> Tensor:
+    """Return (parts, B*H, F, D) for (B, F, parts, H, D), copied together: tiny products want neighbouring numbers."""
+    rows, fields, parts, heads, width = projected.shape
+    return projected.permute(2, 0, 3, 1, 4).reshape(parts, rows * heads, fields, width)
+
+
+def _blocks(rows: int) -> Iterator[slice]:
+    return (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))
