@@ -184,8 +184,6 @@ class FilesSession(DuckSession):
         return self._counted(self._opened[table.ref])
 
     def _counted(self, opened: _Opened) -> int | None:
-        if opened.text is None or opened.text.rows is not None:
-            return None if opened.text is None else opened.text.rows
         try:
             index = _plain_index(opened)
             return None if index is None else index.rows(go_on=self._raise_if_told_to_stop)
@@ -389,6 +387,13 @@ def _changed(path: Path) -> SourceError:
 
 def _unreadable_file(error: Exception, path: Path) -> SourceError:
     message = str(error).strip().splitlines()
+    if message and "Not implemented" in message[0]:
+        return SourceError(
+            f"{path.name} holds values of a kind that cannot be read.",
+            why=f"DuckDB says: {message[0]}.",
+            do="Write it anew with that column as another type (numbers of 16 bits as floats of 32, for instance).",
+            path=str(path),
+        )
     return SourceError(
         f"{path.name} cannot be read.",
         why=f"The file is damaged or not what its name says: {message[0] if message else 'no reason is given'}",

@@ -36,7 +36,8 @@ _SAMPLE_CELLS = 200_000
 _SAMPLE_ROWS = 1_000
 _CHECKED_ROWS = 20_000
 """How many rows of a large file decide; each further value is checked when it is read."""
-_LINE_BYTES = 1 << 24
+LINE_BYTES = 1 << 24
+"""Longer lines are refused."""
 _BUFFER_BYTES = 1 << 25
 _REJECTS = 10_000
 _TESTS_AT_ONCE = 250
@@ -269,7 +270,7 @@ def _reader(table: CsvTable, stored: Sequence[str], skip_bad_lines: bool | None,
         named("header", layout.header),
         named("skip", layout.skip),
         named("nullstr", sa.func.list_value(*table.options.nulls)),
-        named("max_line_size", _LINE_BYTES),
+        named("max_line_size", LINE_BYTES),
         named("buffer_size", _BUFFER_BYTES),  # else sixteen of the longest lines, all in memory
         named("strict_mode", True),
         # Not ignore_errors: behind a line with a stray quote, that silently loses good lines.

@@ -59,6 +59,13 @@ def list_tables(path: Path) -> tuple[FileTable, ...]:
     if path.is_file():
         check_readable(path)
         return (FileTable(TableRef(_stem(path)), (path,), _format(path) or _by_content(path)),)
+    if _is_special(path):
+        raise SourceError(
+            f"{path.name} is neither a file nor a folder.",
+            why="It is a pipe, a socket or a device.",
+            do="Save what it gives as a file, and choose that.",
+            path=str(path),
+        )
     found = tuple(_unique(_tables_below(path)))
     if not found:
         raise SourceError(
@@ -75,7 +82,8 @@ def _tables_below(root: Path) -> Iterator[FileTable]:
     for folder, folders, names in os.walk(root):
         folders[:] = sorted(name for name in folders if not name.startswith((".", "_")))
         here = Path(folder)
-        paths = [here / name for name in sorted(names) if not name.startswith((".", "_")) and _format(Path(name))]
+        wanted = (name for name in sorted(names) if not name.startswith((".", "_")) and _format(Path(name)))
+        paths = [path for name in wanted if not _is_special(path := here / name)]
         seen += len(paths)
         if seen > MAX_FILES:
             raise SourceError(
@@ -85,6 +93,11 @@ def _tables_below(root: Path) -> Iterator[FileTable]:
                 path=str(root),
             )
         yield from _tables_of(paths, here, root)
+
+
+def _is_special(path: Path) -> bool:
+    """Whether something is there that is no file or folder: opening a pipe would wait for ever."""
+    return path.exists() and not path.is_file() and not path.is_dir()
 
 
 def _tables_of(paths: list[Path], folder: Path, root: Path) -> Iterator[FileTable]:

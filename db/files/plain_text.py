@@ -24,14 +24,14 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 from numpy.typing import NDArray
 
-from .csv_table import CsvTable
+from .csv_table import LINE_BYTES, CsvTable
 from .csv_types import CsvType, Meaning, form_of
 from .encoding import FileState
 from .layout import Layout
 
 BLOCK_BYTES = 1 << 21
 """About so much text is parsed at a time by each thread: it stays in the processor's cache."""
-_LONGEST_LINE = 1 << 24
+_LONGEST_LINE = LINE_BYTES - 1
 _MOST_THREADS = 4
 _MOST_INDEXES = 64
 _EXACT_INTEGER = 10**18
@@ -205,8 +205,9 @@ def _pieces(file: FileIO, layout: Layout) -> Iterator[tuple[int, int, int]]:
         returns = _returns(data[:size], ends)
         if number and returns != returned:
             raise NotPlain  # lines that end one way here and another way there
-        if (np.diff(ends, prepend=-1) <= 1 + returns).any():
-            raise NotPlain  # an empty line
+        lengths = np.diff(ends, prepend=-1)
+        if lengths.min() <= 1 + returns or lengths.max() > _LONGEST_LINE:
+            raise NotPlain  # an empty line, or one that DuckDB refuses
         begin = int(ends[0]) + 1 if header else 0
         if begin < size:
             yield start + begin, size - begin, len(ends) - header

@@ -3,7 +3,10 @@
 import os
 import time
 from collections.abc import Iterator
+from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.feather as pa_feather
@@ -12,6 +15,7 @@ import pytest
 import sqlalchemy as sa
 
 import db.files.csv_table as csv_table
+import db.files.listing as listing
 from crosslens.errors import QueryError, SourceError, Stopped, UserError
 from crosslens.relational import ColumnRef, ConnectionSpec, JoinKind, JoinSpec, QuerySpec, TableRef
 from db.engines.files import FilesSession
@@ -268,6 +272,61 @@ def test_a_missing_path_and_an_empty_folder(tmp_path: Path) -> None:
         pass
     with pytest.raises(SourceError, match="no files that can be read as tables"), opened_files(tmp_path):
         pass
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
+def test_a_pipe_in_a_folder_is_left_alone_and_alone_it_is_refused(folder: Path) -> None:
+    os.mkfifo(folder / "pipe.csv")
+    with opened_files(folder) as source:
+        assert "pipe" not in [table.ref.name for table in source.tables()]
+    with (
+        pytest.raises(SourceError, match=r"pipe\.csv is neither a file nor a folder"),
+        opened_files(folder / "pipe.csv"),
+    ):
+        pass
+
+
+def test_links_that_lead_nowhere_or_in_circles_do_not_keep_the_others_away(tmp_path: Path) -> None:
+    write(tmp_path / "good.csv", "a,b\n1,2\n")
+    (tmp_path / "gone.csv").symlink_to(tmp_path / "nothing.csv")
+    (tmp_path / "circle.csv").symlink_to(tmp_path / "circle.csv")
+    (tmp_path / "here").symlink_to(tmp_path)
+    with opened_files(tmp_path) as source:
+        problems = {table.ref.name: table.problem for table in source.tables()}
+    assert list(problems) == ["circle", "gone", "good"]
+    assert (problems["good"], "There is no file" in problems["gone"]) == ("", True)
+
+
+def test_more_files_than_anybody_can_look_at_are_refused(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(listing, "MAX_FILES", 3)
+    for number in range(4):
+        write(tmp_path / f"f{number}.csv", "a,b\n1,2\n")
+    with pytest.raises(SourceError, match="more than 3 files"), opened_files(tmp_path):
+        pass
+
+
+def test_a_type_that_cannot_be_read_is_not_called_damage(tmp_path: Path) -> None:
+    path = tmp_path / "t.arrow"
+    pa_feather.write_feather(pa.table({"x": pa.array([1.5]).cast(pa.float16())}), str(path), compression="uncompressed")
+    with pytest.raises(SourceError, match="of a kind that cannot be read"), opened_files(path):
+        pass
+
+
+def test_nested_and_exact_columns_of_parquet_come_as_text_lists_and_numbers(tmp_path: Path) -> None:
+    moment = datetime(2024, 6, 1, 12, tzinfo=ZoneInfo("Europe/Berlin"))
+    table = pa.table(
+        {
+            "nested": pa.array([{"x": 1, "y": [{"z": "q"}]}, None]),
+            "exact": pa.array([Decimal("1.10"), None]),
+            "zoned": pa.array([moment, None], pa.timestamp("us", "Europe/Berlin")),
+            "words": pa.array(["a", None]).dictionary_encode(),
+            "beyond": pa.array([float("inf"), float("nan")]),
+        }
+    )
+    pa_parquet.write_table(table, tmp_path / "t.parquet")
+    first, second = rows_in(tmp_path / "t.parquet")
+    assert first == ('{"x":1,"y":[{"z":"q"}]}', 1.1, datetime(2024, 6, 1, 10), "a", float("inf"))
+    assert second[:4] == (None, None, None, None)
 
 
 def test_left_out_lines_are_counted_in_the_badge(tmp_path: Path) -> None:

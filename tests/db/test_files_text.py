@@ -245,6 +245,23 @@ def test_an_empty_file_and_a_header_alone_have_no_rows(tmp_path: Path) -> None:
     assert columns_of(write(tmp_path / "h.csv", "a,b\n")) == {"a": "VARCHAR", "b": "VARCHAR"}
 
 
+def test_a_line_too_long_to_be_one_is_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", "a,b\n1," + "x" * 17_000_000 + "\n2,y\n")
+    with pytest.raises(SourceError, match=r"t\.csv has 1 line unlike the others") as caught:
+        rows_in(path)
+    assert "line 2: a line longer than 16 MB" in caught.value.why
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [("a,a,A\n1,2,3\n", ["a", "a_2", "A_3"]), (" a , b \n1,2\n", ["a", "b"]), ("a,b\r1,2", ["a", "b"])],
+)
+def test_odd_headers_give_names_that_can_be_told_apart(text: str, names: list[str], tmp_path: Path) -> None:
+    path = write(tmp_path / "t.csv", text)
+    assert list(columns_of(path)) == names
+    assert len(rows_in(path)) == 1
+
+
 def test_1500_columns_are_read(tmp_path: Path) -> None:
     names = ",".join(f"c{number}" for number in range(1500))
     path = write(tmp_path / "t.csv", names + "\n" + (",".join("7" for _ in range(1500)) + "\n") * 20)
