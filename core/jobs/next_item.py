@@ -128,15 +128,15 @@ def _measured(recommender: Recommender, held: HeldOut, control: JobControl, part
 
 
 def user_table(data: PreparedSequences, ranks: Ranks, k: int) -> pa.Table:
-    """Return the test users: "user", "events" so far, "next item", its "rank", and k titles that are "recommended"."""
+    """Return the test users: "user", "events" so far, "rank" of the "next item", k titles that are "recommended"."""
     test = data.split.test
     middle = ranks.middle
     return pa.table(
         {
             "user": data.sequences.users.take(pa.array(data.split.test_users)),
             "events": pa.array(test.histories.lengths),
-            "next item": titles_of(data.items.titles, test.targets),
             "rank": pa.array(middle, mask=np.isnan(middle)),
+            "next item": titles_of(data.items.titles, test.targets),
             "recommended": _lists(data.items.titles, ranks.top[:, :k]),
         }
     )

@@ -19,6 +19,10 @@ HELP = {
 }
 
 
+FEWEST_DRAWN = 20
+"""The interval of a smaller group would hide all others in a chart."""
+
+
 def metric_title(name: str) -> str:
     """Return how a metric is called: "NDCG@10"."""
     kind, _, k = name.partition("@")
@@ -70,10 +74,16 @@ def protocol(quality: RankingQuality) -> str:
 
 
 def group_chart(qualities: Mapping[str, RankingQuality], by: str, metric: str = "ndcg") -> LineChart | None:
-    """Return a metric by groups of users, one line a model; `by` is "length" or "popularity". None without groups."""
-    groups = {name: _groups(quality, by) for name, quality in qualities.items()}
+    """Return a metric by groups of users, one line a model; `by` is "length" or "popularity".
+
+    Groups of few users stand in the table alone. None where fewer than two groups are left.
+    """
+    groups = {
+        name: tuple(group for group in _groups(quality, by) if group.users >= FEWEST_DRAWN)
+        for name, quality in qualities.items()
+    }
     order = list(dict.fromkeys(group.name for each in groups.values() for group in each))
-    if not order:
+    if len(order) < 2:
         return None
     k = next(iter(qualities.values())).headline
     what = "length of the history" if by == "length" else "popularity of the next item"

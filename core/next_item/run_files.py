@@ -3,7 +3,7 @@
 recommendation-test.json, recommendation-validation.json    RankingQuality
 sequences.json                                              SequenceFacts
 ranks.npz                                                   Ranks of the test users
-test-users.parquet                                          user, events, next item, its rank, what was recommended
+test-users.parquet                                          user, events, rank, next item, recommended
 """
 
 from __future__ import annotations

@@ -159,7 +159,7 @@ def test_the_users_of_the_test_are_kept_with_ranks_and_lists(tmp_path: Path) -> 
     run = trained(world, "follow")[-1]
     users = NextItemFiles(tmp_path / "runs" / run).users()
     assert users is not None
-    assert users.column_names == ["user", "events", "next item", "rank", "recommended"]
+    assert users.column_names == ["user", "events", "rank", "next item", "recommended"]
     assert set(users["user"].to_pylist()) == {f"user {number}" for number in range(30)}
     assert all(1 <= len(listed) <= 10 for listed in users["recommended"].to_pylist())
     assert pa.types.is_floating(users["rank"].type)

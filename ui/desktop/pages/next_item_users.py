@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pyarrow as pa
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import (
     ExplainRecommendation,
@@ -200,6 +200,8 @@ class UsersTab(QWidget):
     def _fill(self, model: RowsModel, table: DataTable, rows: pa.Table) -> None:
         model.set_rows(rows)
         fit_columns(table, widest=260)
+        place = model.names.index("item")
+        table.horizontalHeader().setSectionResizeMode(place, QHeaderView.ResizeMode.Stretch)
         row = table.verticalHeader().defaultSectionSize()
         table.setMinimumHeight(_LISTED_ROWS * row + table.horizontalHeader().sizeHint().height())
 
@@ -239,11 +241,12 @@ def _history_rows(answer: UserRecommended) -> pa.Table:
 
 
 def _item_rows(answer: UserRecommended, chosen: str) -> pa.Table:
+    notes = pa.array([chosen if item.is_target else "" for item in answer.items], pa.string())
     return pa.table(
         {
             "rank": pa.array([item.rank for item in answer.items], pa.int64()),
             "item": pa.array([item.title for item in answer.items], pa.string()),
             "score": pa.array([item.score for item in answer.items], pa.float64()),
-            "note": pa.array([chosen if item.is_target else "" for item in answer.items], pa.string()),
+            **({"note": notes} if any(item.is_target for item in answer.items) else {}),
         }
     )

@@ -231,10 +231,15 @@ class ResultsPage(Page):
         """Show the tabs that the task of the run has something to say in."""
         of_items = self._recommends()
         self.tabs.setTabVisible(self.tabs.indexOf(self.funnel), content.funnel is not None)
-        for tab in (self.ranking, self.users):
-            self.tabs.setTabVisible(self.tabs.indexOf(tab), of_items)
-        for tab in (self.quality, self.why, self.row, self.predictions, self.compare):
-            self.tabs.setTabVisible(self.tabs.indexOf(tab), not of_items)
+        about_items = (self.ranking, self.users)
+        about_rows = (self.quality, self.why, self.row, self.predictions, self.compare)
+        shown, hidden = (about_items, about_rows) if of_items else (about_rows, about_items)
+        for tab in shown:
+            self.tabs.setTabVisible(self.tabs.indexOf(tab), True)
+        if self.tabs.currentWidget() in hidden:
+            self.tabs.setCurrentWidget(shown[0])
+        for tab in hidden:
+            self.tabs.setTabVisible(self.tabs.indexOf(tab), False)
 
     def _recommends(self) -> bool:
         """Whether the chosen run is one of a next-item model."""

@@ -27,6 +27,7 @@ from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QS
 
 from core.evidence import Faithfulness
 from core.next_item.present import metric_title
+from core.outputs import output_title
 from crosslens.runs import RunRecord, RunStatus
 
 from ..charts import numbers
@@ -266,10 +267,12 @@ class RunDelegate(QStyledItemDelegate):
     def _figures(self, run: RunRecord) -> str:
         if not run.metrics:
             return run.error
+        if further := _further_areas(run):
+            return "  ·  ".join(further)
         parts = [
             f"{metric_title(name)} {numbers.number(run.metrics[name].value, 3)}"
-            for name in run.metrics
-            if name.startswith("hr@")
+            for name in (headline(run).replace("ndcg", "hr"), headline(run).replace("ndcg", "mrr"))
+            if name != "auc" and name in run.metrics
         ]
         if "log_loss" in run.metrics:
             parts.append(self.tr("log loss {value}").format(value=numbers.number(run.metrics["log_loss"].value, 3)))
@@ -283,6 +286,12 @@ class RunDelegate(QStyledItemDelegate):
             return when_words(run)
         figure = numbers.number(faithfulness.area, 2)
         return self.tr("faithfulness {value}").format(value=figure) + "  ·  " + when_words(run)
+
+
+def _further_areas(run: RunRecord) -> list[str]:
+    """Return the AUC of the outputs of a funnel beside the first one, which is the headline."""
+    found = {name.partition(".")[0]: metric for name, metric in run.metrics.items() if name.endswith(".auc")}
+    return [f"{output_title(output)} {numbers.number(metric.value, 3)}" for output, metric in found.items()]
 
 
 def _paint_ground(painter: QPainter, option: QStyleOptionViewItem, tones: Colours) -> None:
