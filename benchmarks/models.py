@@ -62,8 +62,8 @@ def measure(
 
 def _autoint(shared: dict[str, Any], head: int, epochs: int) -> SideSpec:
     parameters = {
-        "embedding": WIDTH, "attention_layers": 3, "heads": 2, "head_width": head, "batch_size": BATCH, "learning_rate": RATE,
-        "initial_spread": SPREAD, "epochs": epochs, "patience": epochs + 1, **_PLAIN,
+        "embedding": WIDTH, "attention_layers": 3, "heads": 2, "head_width": head, "batch_size": BATCH,
+        "learning_rate": RATE, "initial_spread": SPREAD, "epochs": epochs, "patience": epochs + 1, **_PLAIN,
     }  # fmt: skip
     return SideSpec("Crosslens", "ours.py", shared | {"model": "autoint", "parameters": parameters})
 
