@@ -32,7 +32,9 @@ def metric_title(name: str) -> str:
 def rank_table(qualities: Mapping[str, RankingQuality]) -> Table:
     """Return every metric with its interval, one row a model."""
     at = sorted({k for quality in qualities.values() for k in quality.at})
-    names = [f"{kind}@{k}" for kind in ("ndcg", "hr", "mrr") for k in at]
+    first = next((quality.headline for quality in qualities.values()), 10)
+    ordered = sorted(at, key=lambda k: (k != first, k))
+    names = [f"{kind}@{k}" for k in ordered for kind in ("ndcg", "hr", "mrr")]
     columns = [TableColumn("Model")]
     columns += [TableColumn(metric_title(name), Align.RIGHT, help=HELP[name.partition("@")[0]]) for name in names]
     return Table(

@@ -168,8 +168,8 @@ class UsersTab(QWidget):
         tables = QHBoxLayout()
         tables.setSpacing(2 * SPACE)
         for words, table, share in (
-            (self.tr("History"), self.history_table, 2),
-            (self.tr("Recommended"), self.item_table, 3),
+            (self.tr("History"), self.history_table, 1),
+            (self.tr("Recommended"), self.item_table, 1),
         ):
             column = QVBoxLayout()
             column.setSpacing(SPACE)
@@ -233,9 +233,9 @@ def _set_up(table: DataTable, model: RowsModel, name: str) -> None:
 
 
 def _history_rows(answer: UserRecommended) -> pa.Table:
-    """Return the history, the latest event first."""
+    """Return the history, the latest event first; of a time the day, so that the item has room."""
     events = answer.history[::-1]
-    times = [event.time for event in events]
+    times = [event.time.partition(" ")[0] for event in events]
     columns = {"item": [event.title for event in events], **({"when": times} if any(times) else {})}
     return pa.table({name: pa.array(values, pa.string()) for name, values in columns.items()})
 
