@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from crosslens.relational import ColumnProfile, ColumnType
 from crosslens.schema import Field, FieldKind
@@ -29,7 +30,9 @@ def useless_fields(rows: Rows) -> Iterator[Finding]:
             yield Finding("stop", f"{field.name} {problem}", (field.name,), check="unreadable", repairs=ignore(field))
         else:
             different = distinct(column) if field.kind is not FieldKind.TEXT else 0
-            profile = ColumnProfile(field.column, ColumnType.OTHER, len(column), column.null_count, different)
+            gaps = column.is_null(nan_is_null=field.kind is FieldKind.NUMERICAL)
+            nulls = len(column) - int(pc.sum(pc.invert(gaps)).as_py() or 0)
+            profile = ColumnProfile(field.column, ColumnType.OTHER, len(column), nulls, different)
             yield from feature_profile(field, profile)
 
 

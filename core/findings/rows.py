@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from crosslens.data import Int64Array
 from crosslens.relational import ColumnRef, QuerySpec
 from crosslens.schema import Field, FieldKind, FieldRole, FieldSchema
 
-from ..columns import Column, column_at, numbers
+from ..columns import Column, column_at, numbers, plain
 from ..hashing import hash64
 from ..moments import MomentArray, moments
 
@@ -36,22 +36,30 @@ class Rows:
     schema: FieldSchema
     query: QuerySpec | None
     total: int
+    _places: Mapping[ColumnRef, int] = field(init=False, repr=False)
+    """Looking through 1,500 columns for each of them would take longer than what is looked for."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_places", {ref: place for place, ref in enumerate(self.columns)})
 
     def __len__(self) -> int:
         return int(self.table.num_rows)
 
     def has(self, ref: ColumnRef | None) -> bool:
         """Whether the column was read."""
-        return ref is not None and ref in self.columns
+        return ref in self._places
 
     def column(self, ref: ColumnRef) -> Column:
         """Return a column; DataError if it was not read."""
-        return column_at(self.table, self.columns, ref)
+        place = self._places.get(ref)
+        if place is None or self.table.num_columns != len(self.columns):
+            return column_at(self.table, self.columns, ref)  # says what is wrong
+        return plain(self.table.column(place))
 
     @property
     def features(self) -> tuple[Field, ...]:
         """Return the fields models look at that were read."""
-        return tuple(field for field in self.schema.features if field.column in self.columns)
+        return tuple(each for each in self.schema.features if each.column in self._places)
 
     @property
     def time(self) -> ColumnRef | None:
@@ -71,7 +79,7 @@ class Rows:
         """Return the columns an example shows: who, what and when, and some fields."""
         marked = [field for role in (FieldRole.USER, FieldRole.ITEM) for field in self.schema.with_role(role)]
         refs = [*(field.column for field in (*marked, *fields)), *([self.time] if self.time else [])]
-        return tuple(ref for ref in dict.fromkeys(refs) if ref in self.columns)
+        return tuple(ref for ref in dict.fromkeys(refs) if ref in self._places)
 
     def where(self, mask: BoolArray) -> Rows:
         """Return some of the rows."""

@@ -22,7 +22,7 @@ def strength(groups: Int64Array, labels: Float32Array) -> float:
     cells = groups * _FOLDS + _folds(len(labels))
     wanted = _FOLDS * (int(groups.max(initial=0)) + 1)
     rows = np.bincount(cells, minlength=wanted).reshape(-1, _FOLDS)
-    positives = np.bincount(cells, weights=labels, minlength=wanted).reshape(-1, _FOLDS)
+    positives = np.asarray(np.bincount(cells, weights=labels, minlength=wanted).reshape(-1, _FOLDS), np.float64)
     found = []
     for fold in range(_FOLDS):
         here = rows[:, fold] > 0

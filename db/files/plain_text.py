@@ -244,7 +244,7 @@ def _row_ends(data: bytes, layout: Layout) -> Places:
     if not quote or quote not in data:
         return feeds
     quotes = np.flatnonzero(found == quote[0])
-    ends = feeds[np.searchsorted(quotes, feeds) % 2 == 0]
+    ends: Places = feeds[np.searchsorted(quotes, feeds) % 2 == 0]
     kept = quotes[: np.searchsorted(quotes, ends[-1])] if len(ends) else quotes[:0]
     opening, closing = kept[0::2], kept[1::2]
     before = np.where(opening > 0, found[opening - 1], _LINE_FEED)

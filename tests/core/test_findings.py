@@ -55,6 +55,11 @@ def test_a_column_that_gives_the_label_away_is_named(meaning: str, values: Any) 
     assert finding.columns == ("x",)
 
 
+def test_numbers_that_are_none_are_no_values() -> None:
+    (finding,) = found("numerical feature", x=np.full(N, np.nan))
+    assert (finding.check, finding.message) == ("empty", "x has no value in any row and will be left out.")
+
+
 @pytest.mark.parametrize("meaning", ["feature", "numerical feature"])
 def test_a_column_that_is_missing_just_when_nothing_happened_is_named(meaning: str) -> None:
     (finding,) = found(meaning, x=pa.array(np.round(NOISE), mask=Y == 0))
