@@ -224,7 +224,7 @@ def test_another_server_never_gets_the_password_of_this_one(
     fill(panel, password="")
     panel.form.host.setText("elsewhere.example.org")
     try_it(panel, qtbot)
-    line = recorded(session)[-1]
+    line = [line for line in recorded(session) if line["command"] == OpenSource.command][-1]
     assert line["arguments"]["connection"]["host"] == "elsewhere.example.org"
     assert "secret" not in line
 
