@@ -29,6 +29,9 @@ BLOCK_BYTES = 64 << 20
 """Room for the scores of one block of users: 4 bytes times users times items."""
 MOST_USERS_AT_ONCE = 2_048
 FEW_USERS = 50
+_STRETCHES = 8
+_CROWD = 8
+"""A row in which more than this many times k items may be among the k best is looked at by itself."""
 _MOST_UNITS = 20_000
 _LENGTHS = (1, 3, 6, 11, 21, 51)
 
@@ -64,7 +67,7 @@ def block_scores(
                 why=f"They are {scores.shape}, and ({len(block)}, {size}) were expected.",
                 do="Report this to the author of its plugin.",
             )
-        if np.isnan(scores).any() or np.isposinf(scores).any():
+        if not scores.max(initial=-np.inf) < np.inf:  # NaN is not less than anything
             raise DataError(
                 "The model gives scores that are not numbers.",
                 why="Its training has probably diverged.",
@@ -113,28 +116,48 @@ def top_items(scores: Float32Array, k: int) -> tuple[Int32Array, Float32Array]:
 
     Equal scores stand in the order of ids.
     """
-    size = scores.shape[1]
-    kept = min(k, size)
-    found = np.argpartition(scores, size - kept, axis=1)[:, size - kept :]
-    values = np.take_along_axis(scores, found, axis=1)
-    _settle_ties(scores, found, values)
-    order = np.lexsort((found, -values), axis=1)
-    found, values = np.take_along_axis(found, order, axis=1), np.take_along_axis(values, order, axis=1)
-    absent = np.isneginf(values)
-    found, values = np.where(absent, 0, found), np.where(absent, 0, values)
-    missing = ((0, 0), (0, k - kept))
-    return np.pad(found, missing).astype(np.int32), np.pad(values, missing).astype(np.float32)
+    users, size = scores.shape
+    found, values = np.zeros((users, k), np.int32), np.zeros((users, k), np.float32)
+    above = scores >= _floor(scores, min(k, size))[:, None]
+    crowded = np.flatnonzero(np.count_nonzero(above, axis=1) > _CROWD * k)
+    above[crowded] = False
+    rows, items = np.divmod(np.flatnonzero(above), size)
+    _fill(found, values, rows, items, scores[rows, items])
+    for row in crowded:
+        chosen = _best_of_crowd(scores[row], min(k, size))
+        _fill(found, values, np.full(len(chosen), row), chosen, scores[row, chosen])
+    return found, values
 
 
-def _settle_ties(scores: Float32Array, found: Int64Array, values: Float32Array) -> None:
-    """Where more items tie for the last places than there are places, take those with the smallest ids."""
-    worst = values.min(axis=1)
-    ties = np.count_nonzero(scores == worst[:, None], axis=1) > np.count_nonzero(values == worst[:, None], axis=1)
-    for row in np.flatnonzero(ties & np.isfinite(worst)):
-        better = np.flatnonzero(scores[row] > worst[row])
-        equal = np.flatnonzero(scores[row] == worst[row])
-        found[row] = np.concatenate((better, equal))[: found.shape[1]]
-        values[row] = scores[row, found[row]]
+def _floor(scores: Float32Array, k: int) -> Float32Array:
+    """Return, per row, a score that at least k entries reach and all of the k best do, (n,).
+
+    The k-th best of the maxima of stretches, which costs a third of sorting out the k best of all.
+    """
+    users, size = scores.shape
+    width = size // (_STRETCHES * k)
+    if width < 2:
+        return np.asarray(np.partition(scores, size - k, axis=1)[:, size - k])
+    stretches = size // width
+    maxima = scores[:, : stretches * width].reshape(users, stretches, width).max(axis=2)
+    return np.asarray(np.partition(maxima, stretches - k, axis=1)[:, stretches - k])
+
+
+def _fill(found: Int32Array, values: Float32Array, rows: Int64Array, items: Int64Array, own: Float32Array) -> None:
+    """Put scored items into their rows, best first, as many as there is room for; -inf is no candidate."""
+    order = np.lexsort((items, -own, rows))
+    order = order[~np.isneginf(own[order])]
+    rows, items, own = rows[order], items[order], own[order]
+    places = np.arange(len(rows)) - np.searchsorted(rows, rows)
+    kept = places < found.shape[1]
+    found[rows[kept], places[kept]], values[rows[kept], places[kept]] = items[kept], own[kept]
+
+
+def _best_of_crowd(scores: Float32Array, k: int) -> Int64Array:
+    """Return k of the best entries of one row (I,) where many tie for the last places: those with the smallest ids."""
+    worst = np.partition(scores, len(scores) - k)[len(scores) - k]
+    better, equal = np.flatnonzero(scores > worst), np.flatnonzero(scores == worst)
+    return np.concatenate((better, equal))[:k]
 
 
 def gains(ranks: Ranks, at: Sequence[int]) -> dict[str, Float64Array]:

@@ -207,3 +207,18 @@ def test_diversity_is_the_mean_distance_of_pairs() -> None:
     assert diversity(np.array([[2, 3], [2, 4], [2, 0]], np.int32), vectors) == pytest.approx(0.5)
     assert diversity(np.array([[2, 3, 4]], np.int32), vectors) == pytest.approx(2 / 3)
     assert diversity(np.array([[2, 0]], np.int32), vectors) is None
+
+
+@pytest.mark.parametrize("levels", [0, 2, 40])
+def test_the_best_of_many_items_are_found_whether_scores_tie_or_not(levels: int) -> None:
+    rng = np.random.default_rng(levels)
+    scores = rng.normal(size=(20, 3_000)) if levels == 0 else rng.integers(0, levels, (20, 3_000))
+    scores = scores.astype(np.float32)
+    scores[:, :2] = -np.inf
+    scores[3, 5:] = -np.inf
+    found, values = top_items(scores, 10)
+    for row in range(20):
+        wanted = sorted(range(3_000), key=lambda item: (-scores[row, item], item))[:10]
+        wanted = [item for item in wanted if np.isfinite(scores[row, item])]
+        assert found[row].tolist() == wanted + [0] * (10 - len(wanted))
+        assert values[row, : len(wanted)].tolist() == scores[row, wanted].tolist()
