@@ -34,7 +34,7 @@ def test_looked_up_rows_are_those_of_the_one_select(
     users = ", ".join(f"({n}, 'Ort \"{n}\", ü', '2000-01-{n % 28 + 1:02d}', {n / 4}, {n % 3})" for n in range(1, 50))
     server.run(
         "CREATE TABLE lands(id BIGINT PRIMARY KEY, name VARCHAR(20))",
-        "CREATE TABLE users(id INTEGER PRIMARY KEY, city VARCHAR(40), born DATE, score NUMERIC(8, 2), land_id SMALLINT)",
+        "CREATE TABLE users(id INTEGER PRIMARY KEY, city VARCHAR(40), born DATE, score NUMERIC(8, 2), land_id INT)",
         "CREATE TABLE seen(id INTEGER PRIMARY KEY, user_id BIGINT)",
         "INSERT INTO lands VALUES (1, 'A'), (2, NULL)",
         f"INSERT INTO users VALUES {users}",
