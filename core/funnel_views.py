@@ -110,21 +110,27 @@ def _distance(selection: Selection) -> str:
 
 
 def outputs_table(qualities: Mapping[str, Mapping[str, Quality]]) -> Table:
-    """Return one row for each output of each model (model -> output -> quality); grey below 50 positives."""
+    """Return one row for each output of each model (model -> output -> quality); grey below 50 positives.
+
+    A single model is not named in every row.
+    """
     found = [(model, output, quality) for model, outputs in qualities.items() for output, quality in outputs.items()]
+    columns = (
+        TableColumn("Model"),
+        TableColumn("Output"),
+        TableColumn("Measured on"),
+        TableColumn("Rows", Align.RIGHT),
+        TableColumn("Positives", Align.RIGHT),
+        TableColumn("AUC", Align.RIGHT),
+        TableColumn("Log loss", Align.RIGHT),
+        TableColumn("Predicted / observed", Align.RIGHT),
+    )
+    rows = tuple(_output_row(*each) for each in found)
+    first = 1 if len(qualities) == 1 else 0
     return Table(
         title="What is predicted, each on rows of its own",
-        columns=(
-            TableColumn("Model"),
-            TableColumn("Output"),
-            TableColumn("Measured on"),
-            TableColumn("Rows", Align.RIGHT),
-            TableColumn("Positives", Align.RIGHT),
-            TableColumn("AUC", Align.RIGHT),
-            TableColumn("Log loss", Align.RIGHT),
-            TableColumn("Predicted / observed", Align.RIGHT),
-        ),
-        rows=tuple(_output_row(*each) for each in found),
+        columns=columns[first:],
+        rows=tuple(row[first:] for row in rows),
         greyed=tuple(quality.positives < FEW_LABELS for _, _, quality in found),
         note=f"In brackets: 95 % intervals. Grey: fewer than {FEW_LABELS} positives, too few to decide anything fine. "
         "Outputs are never pooled: a figure over all of them would mean nothing.",

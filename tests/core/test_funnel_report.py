@@ -89,10 +89,12 @@ def test_a_report_without_a_funnel_is_as_it_was() -> None:
 def test_outputs_with_few_positives_are_grey(funnel_run: RunInputs) -> None:
     table = outputs_table({"ESMM": {each.about: each.quality for each in funnel_run.views}})
     assert table.greyed == (False, False, True)
-    assert [row[1:5] for row in table.rows][1:] == [
+    assert [row[:4] for row in table.rows][1:] == [
         ("pCVR", "clicked rows", 300, 80), ("pCTCVR", "all rows", 3000, 40),
     ]  # fmt: skip
     assert str(FEW_LABELS) in table.note
+    both = outputs_table({name: {CLICK: funnel_run.quality} for name in ("ESMM", "LightGBM")})
+    assert [row[:2] for row in both.rows] == [("ESMM", "pCTR"), ("LightGBM", "pCTR")]
 
 
 def test_the_stages_have_rates_with_intervals() -> None:

@@ -25,6 +25,7 @@ from PySide6.QtWidgets import (
 
 from core.commands import MakeReport, ReportMade
 from core.files import read_json, replace_file, write_text
+from core.outputs import exported
 from core.report.document import ReportDocument
 from crosslens.errors import UserError
 from crosslens.runs import RunRecord
@@ -40,7 +41,7 @@ from ..widgets.cards import Card, EmptyState
 from ..widgets.labels import Muted, Title
 from .page import Page
 from .report_preview import PageStrip
-from .results_loading import Background, load_predictions, unique_names
+from .results_loading import Background, first_output, load_predictions, unique_names
 from .results_parts import Scrolling
 from .results_predictions import write_rows
 from .results_runs import metric_words, when_words
@@ -166,7 +167,7 @@ class ReportPage(Page):
         path = exports.ask_path(self, self.tr("Export predictions"), f"{run.title or run.model} predictions", kind)
         if path is not None and project is not None:
             folder = project.run_folder(run.id)
-            self._write(path, lambda: write_rows(load_predictions(folder), path))
+            self._write(path, lambda: write_rows(exported(load_predictions(folder), first_output(folder)), path))
 
     def _build(self) -> None:
         empty = EmptyState(

@@ -83,6 +83,11 @@ def load_predictions(path: Path, output: str = "") -> pa.Table:
     return table.combine_chunks() if table is not None else pa.table({})
 
 
+def first_output(path: Path) -> str:
+    """Return what a run predicts, or the first thing it does."""
+    return RunFolder(path).facts().predicted[0]
+
+
 def load_faithfulness(paths: Mapping[str, Path]) -> dict[str, Faithfulness | None]:
     """Read one figure of each run."""
     return {run: RunFolder(path).faithfulness() for run, path in paths.items()}
