@@ -20,7 +20,8 @@ class PopularityParameters:
     """How much older events count."""
 
     half_life: float = parameter(
-        0.0, label="Half-life", help="As a share of the time the training events span; 0 counts all events alike.",
+        0.0, search=(0.0, 0.5), label="Half-life",
+        help="As a share of the time the training events span; 0 counts all events alike.",
         minimum=0.0, maximum=100.0, step=0.05,
     )  # fmt: skip
 
@@ -30,15 +31,16 @@ class ItemKnnParameters:
     """How similarity is measured and how the history is weighed."""
 
     neighbours: int = parameter(
-        100, label="Neighbours", help="How many items alike are kept for each item.",
+        100, search=(20, 500), label="Neighbours", help="How many items alike are kept for each item.",
         minimum=1, maximum=10_000, logarithmic=True,
     )  # fmt: skip
     shrinkage: float = parameter(
-        10.0, label="Shrinkage", help="Pulls the similarity of items that few users had towards 0.",
+        10.0, search=(0.0, 100.0), label="Shrinkage",
+        help="Pulls the similarity of items that few users had towards 0.",
         minimum=0.0, maximum=10_000.0,
     )  # fmt: skip
     half_life: float = parameter(
-        5.0, label="Half-life", help="An item so many events older counts half.",
+        2.0, search=(0.5, 20.0), label="Half-life", help="An item so many events older counts half.",
         minimum=0.1, maximum=1e6, logarithmic=True,
     )  # fmt: skip
     longest: int = parameter(

@@ -22,25 +22,45 @@ class SasRecParameters:
     """Parameters of the SASRec encoder and of its training."""
 
     length: int = parameter(
-        20, label="History length", help="How many of a user's latest items are read.", minimum=1, maximum=1000
+        20,
+        search=(10, 20, 50),
+        label="History length",
+        help="How many of a user's latest items are read.",
+        minimum=1,
+        maximum=1000,
     )
     width: int = parameter(
-        64, label="Width", help="Numbers that describe an item.", minimum=2, maximum=1024, logarithmic=True
+        64,
+        search=(32, 64, 128),
+        label="Width",
+        help="Numbers that describe an item.",
+        minimum=2,
+        maximum=1024,
+        logarithmic=True,
     )
-    layers: int = parameter(2, label="Layers", help="Attention layers on top of each other.", minimum=1, maximum=12)
+    layers: int = parameter(
+        2, search=(1, 3), label="Layers", help="Attention layers on top of each other.", minimum=1, maximum=12
+    )
     heads: int = parameter(
         2, label="Heads", help="Ways of comparing items in each layer; they divide the width.", minimum=1, maximum=32
     )
     dropout: float = parameter(
-        0.5, label="Dropout", help="Share of numbers left out at random while training. Higher for small data.",
+        0.5, search=(0.1, 0.6), label="Dropout",
+        help="Share of numbers left out at random while training. Higher for small data.",
         minimum=0.0, maximum=0.9, step=0.05,
     )  # fmt: skip
     learning_rate: float = parameter(
-        0.001, label="Learning rate", help="Size of each step. Lower needs more epochs.",
+        0.001, search=(0.0003, 0.005), label="Learning rate", help="Size of each step. Lower needs more epochs.",
         minimum=1e-6, maximum=1.0, logarithmic=True,
     )  # fmt: skip
     batch_size: int = parameter(
-        256, label="Batch size", help="Users' sequences per step.", minimum=1, maximum=100_000, logarithmic=True
+        256,
+        search=(64, 512),
+        label="Batch size",
+        help="Users' sequences per step.",
+        minimum=1,
+        maximum=100_000,
+        logarithmic=True,
     )
     epochs: int = parameter(
         100, label="Epochs at most", help="Training ends sooner when validation stops improving.",
@@ -78,7 +98,11 @@ class SraClParameters(SasRecParameters):
     """Parameters of SRA-CL under the paper's names: those of SASRec and of the two contrastive losses."""
 
     encoder: str = parameter(
-        "tfidf-svd", label="Text encoder", help="What says which items are alike.", source="text-encoders"
+        "tfidf-svd",
+        search=("tfidf-svd", "collaborative-svd", "hybrid"),
+        label="Text encoder",
+        help="What says which items are alike.",
+        source="text-encoders",
     )
     encoder_folder: str = parameter(
         "", label="Encoder folder", help="Folder of the encoder's model, for encoders that read one.", source="folder"
@@ -87,22 +111,28 @@ class SraClParameters(SasRecParameters):
         "", label="Encoder options", help='Other options of the encoder, as JSON: {"width": 128}.', advanced=True
     )
     alpha: float = parameter(
-        0.1, label="Alpha: users alike", help="Weight of the loss across users; 0 leaves it out.",
+        0.1, search=(0.0, 0.3), label="Alpha: users alike", help="Weight of the loss across users; 0 leaves it out.",
         minimum=0.0, maximum=10.0, step=0.01,
     )  # fmt: skip
     beta: float = parameter(
-        0.1, label="Beta: histories alike", help="Weight of the loss within a user's history; 0 leaves it out.",
+        0.1, search=(0.0, 0.3), label="Beta: histories alike",
+        help="Weight of the loss within a user's history; 0 leaves it out.",
         minimum=0.0, maximum=10.0, step=0.01,
     )  # fmt: skip
     neighbours: int = parameter(
-        10, label="Neighbours", help="Users and items alike that are looked up for each.", minimum=1, maximum=1000
+        10,
+        search=(5, 30),
+        label="Neighbours",
+        help="Users and items alike that are looked up for each.",
+        minimum=1,
+        maximum=1000,
     )
     replaced: float = parameter(
         0.2, label="Replaced items", help="Share of a history replaced by items alike.",
         minimum=0.0, maximum=1.0, step=0.05, advanced=True,
     )  # fmt: skip
     temperature: float = parameter(
-        0.2, label="Temperature", help="Lower pushes the closest of the others away harder.",
+        0.2, search=(0.1, 1.0), label="Temperature", help="Lower pushes the closest of the others away harder.",
         minimum=0.01, maximum=10.0, logarithmic=True, advanced=True,
     )  # fmt: skip
     neighbour_states: str = parameter(

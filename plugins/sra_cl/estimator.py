@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 import time
 import zlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -26,12 +24,14 @@ from crosslens import (
     parameters_to_plain,
 )
 
+from ..neural.devices import chosen_device, isolated
 from ..neural.training_state import Checkpoint, TrainingState, Weights, copied, latest_checkpoint, save_checkpoint
 from ..next_item.histories import check_training, item_counts, known_events, log_popularity
 from ..next_item.ranking import Validation
 from . import SasRecParameters, SraClParameters
 from .contrast import Contrast
 from .fitted import SasRecModel, score
+from .memory import check_memory
 from .module import SasRec
 from .semantics import look_up
 from .softmax import sampled_softmax_loss, softmax_loss
@@ -69,23 +69,11 @@ class SasRecEstimator:
                 why="Every training history holds a single event.",
                 do="Choose another user column, or take more rows.",
             )
-        with _isolated(context):
+        device = chosen_device(context.device)
+        check_memory(train, self.parameters, device)
+        context = replace(context, device=str(device))
+        with isolated(context, device):
             return _Training.start(self.parameters, data, train, windows, context).run()
-
-
-@contextmanager
-def _isolated(context: FitContext) -> Iterator[None]:
-    """Lend this training its own random numbers and threads, and give back what was there."""
-    device = torch.device(context.device)
-    cards = [device] if device.type == "cuda" else []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(context.threads)
-    try:
-        with torch.random.fork_rng(cards):
-            torch.manual_seed(context.seed)
-            yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 @dataclass(eq=False)
@@ -115,9 +103,9 @@ class _Training:
     ) -> _Training:
         """Make the untrained network and its optimisers, or go on from the last checkpoint."""
         device = torch.device(context.device)
-        contrast, notes = _contrast(parameters, train, context)
         items = train.catalogue.size - RESERVED_IDS
         network = SasRec(train.catalogue.size, parameters, sparse=items > parameters.sampled_above).to(device)
+        contrast, notes = _contrast(parameters, train, context)
         counts = item_counts(train)
         training = cls(
             parameters=parameters,
@@ -339,7 +327,7 @@ def next_item_loss(network: SasRec, states: Tensor, targets: Tensor, parameters:
 def _contrast(
     parameters: SasRecParameters, train: SequenceDataset, context: FitContext
 ) -> tuple[Contrast | None, tuple[str, ...]]:
-    if not isinstance(parameters, SraClParameters):
+    if not isinstance(parameters, SraClParameters) or not (parameters.alpha or parameters.beta):
         return None, ()
     semantics = look_up(parameters, train, context)
     return Contrast.prepare(parameters, train, semantics, torch.device(context.device)), semantics.notes
