@@ -13,7 +13,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 import pytest
 from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QCheckBox, QFileDialog
+from PySide6.QtWidgets import QCheckBox, QFileDialog, QTabWidget
 
 import main
 from core.plugin_host import load_plugins
@@ -72,7 +72,8 @@ def choose_only(window: MainWindow, qtbot: Any, title: str) -> None:
     for box in window.page.findChildren(QCheckBox):
         if box.text() in titles and box.isChecked() != (box.text() == title):
             qtbot.keyClick(box, Qt.Key.Key_Space)
-    assert [box.text() for box in window.page.findChildren(QCheckBox) if box.isChecked()] == [title]
+    boxes = [box for box in window.page.findChildren(QCheckBox) if box.text() in titles]
+    assert [box.text() for box in boxes if box.isChecked()] == [title]
 
 
 def prepare(window: MainWindow, qtbot: Any, base: str) -> None:
@@ -105,6 +106,21 @@ def train_logistic(window: MainWindow, qtbot: Any) -> None:
     qtbot.waitUntil(lambda: any(run.status is RunStatus.FINISHED for run in session.runs()), timeout=90_000)
     assert [run.model for run in session.runs()] == ["logistic"]
     qtbot.waitUntil(lambda: not session.jobs, timeout=30_000)
+
+
+def look_at_every_tab(window: MainWindow, qtbot: Any) -> tuple[str, ...]:
+    """Click on one tab of the Results page after the other, wait for what it asks, and return their names."""
+    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
+    on_page(window, qtbot, "results")
+    tabs = next(tabs for tabs in window.page.findChildren(QTabWidget) if tabs.isVisible())
+    qtbot.waitUntil(lambda: tabs.isEnabled() and not window.session.busy, timeout=60_000)
+    qtbot.wait(200)
+    shown = [number for number in range(tabs.count()) if tabs.isTabVisible(number)]
+    for number in shown:
+        qtbot.mouseClick(tabs.tabBar(), Qt.MouseButton.LeftButton, pos=tabs.tabBar().tabRect(number).center())
+        assert tabs.currentIndex() == number
+        qtbot.waitUntil(lambda: not window.session.busy, timeout=60_000)
+    return tuple(tabs.tabText(number) for number in shown)
 
 
 def export_report(window: MainWindow, qtbot: Any, target: Path, monkeypatch: pytest.MonkeyPatch) -> str:

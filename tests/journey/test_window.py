@@ -9,14 +9,12 @@ from typing import Any
 import duckdb
 import pyarrow.csv as pa_csv
 import pytest
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QTabWidget
 
 from core.commands import SampleMade
 from core.sample import generate_shop
 from ui.desktop.window import MainWindow
 
-from .clicks import drop, export_report, on_page, prepare, qapp, take_joins, train_logistic, window
+from .clicks import drop, export_report, look_at_every_tab, prepare, qapp, take_joins, train_logistic, window
 
 __all__ = ["qapp", "window"]
 
@@ -54,14 +52,7 @@ def test_a_dropped_database_becomes_an_exported_report(
     assert "read-only" in session.overview.read_only.lower()
     train_logistic(window, qtbot)
 
-    qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
-    on_page(window, qtbot, "results")
-    tabs = next(tabs for tabs in window.page.findChildren(QTabWidget) if tabs.isVisible())
-    for number in range(tabs.count()):
-        qtbot.mouseClick(tabs.tabBar(), Qt.MouseButton.LeftButton, pos=tabs.tabBar().tabRect(number).center())
-        assert tabs.currentIndex() == number
-        qtbot.waitUntil(lambda: not session.busy, timeout=60_000)
-
+    assert look_at_every_tab(window, qtbot) == ("Quality", "Why", "One row", "Predictions", "Compare")
     html = export_report(window, qtbot, tmp_path / "bericht.html", monkeypatch)
     assert "Logistic regression" in html
     assert "impressions" in html
