@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-_NAMES = ("armnet", "data", "models", "quality")
+_NAMES = ("armnet", "data", "funnel", "models", "quality", "sra-cl")
 _GIVEN = ("rows", "repeats", "threads", "big_rows", "postgresql", "folder", "peers", "seeds")
 
 
@@ -25,10 +25,10 @@ def main() -> int:
     parser.add_argument("--postgresql", help="URL of a database to write a copy into and read it from (data)")
     parser.add_argument("--folder", type=Path, help="where databases are kept for the next time (data)")
     parser.add_argument("--peers", type=Path, help="the interpreter in which peers are installed (models, quality)")
-    parser.add_argument("--seeds", type=int, default=0, help="trainings that differ in their seed alone (quality)")
+    parser.add_argument("--seeds", type=int, default=0, help="trainings that differ in their seed (quality, funnel)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
-    benchmark = importlib.import_module(f"{__package__}.{arguments.name}")
+    benchmark = importlib.import_module(f"{__package__}.{arguments.name.replace('-', '_')}")
     values = {name: getattr(arguments, name) for name in _GIVEN}
     given = {name: value for name, value in values.items() if value or (name == "big_rows" and value is not None)}
     figures = benchmark.measure(**given)
