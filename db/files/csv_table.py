@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,7 @@ def describe_csv(states: tuple[FileState, ...], options: TextOptions, whole: boo
     table = _bare(states, options)
     size = sum(state.size for state in states)
     whole = whole or (size <= WHOLE_BYTES and not any(state.path.suffix.lower() == ".gz" for state in states))
-    # With one thread a LIMIT ends the reading of a large file at once; with several they read on for a while.
-    threads: dict[str, Any] = {} if whole else {"threads": 1}
-    with duckdb.connect(":memory:", config={**settings(), **threads}) as connection:
+    with _reading(whole=whole).cursor() as connection:
         try:
             sample = _sample(connection, table)
             types, decimal = _first_types(sample, len(table.layout.names), options)
@@ -92,6 +90,16 @@ def describe_csv(states: tuple[FileState, ...], options: TextOptions, whole: boo
             return _settled(connection, table, decimal, whole=whole)
         except duckdb.Error as error:
             raise unreadable(error, table) from error
+
+
+@cache
+def _reading(*, whole: bool) -> duckdb.DuckDBPyConnection:
+    """Return a database without tables to read files with; a new one for each of a thousand files would cost more.
+
+    With one thread a LIMIT ends the reading of a large file at once; with several they read on for a while.
+    """
+    threads: dict[str, Any] = {} if whole else {"threads": 1}
+    return duckdb.connect(":memory:", config={**settings(), **threads})
 
 
 def csv_select(table: CsvTable, row_number: str | None = None, *, skip_bad_lines: bool | None = None) -> sa.Select[Any]:
