@@ -1,0 +1,1 @@
+"""Strangers' plugins: read without importing, installed beside the app, run in processes of their own."""
