@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from crosslens.errors import DataError, QueryError
+from crosslens.models import Task
 from crosslens.relational import ColumnType, ConnectionSpec, QuerySpec, TableInfo
 from crosslens.schema import Field, FieldRole, FieldSchema
 
@@ -13,8 +14,12 @@ from ..empty import no_rows
 from ..recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
 from ..services import JobControl, Services
 from .browse import prepare_fields, propose
+from .next_item_data import sequence_columns
 
 _TIMES = (ColumnType.TIMESTAMP, ColumnType.DATE)
+
+NO_LABEL = "no-label"
+"""The check that next-item models need not pass."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +57,8 @@ def suggest_recipe(
     if fields != prepared.fields:  # the checks are about the label, so they look again once it is known
         asked = PrepareFields(connection, prepared.query, fields=fields, moment=moment)
         prepared = prepare_fields(asked, services, control)
-    if not any(field.role.is_label for field in fields):
+    of_items = all(services.host.model(choice.id).task is Task.NEXT_ITEM for choice in models)
+    if not any(field.role.is_label for field in fields) and not of_items:
         raise DataError(
             "No column looks like a label.",
             why="A label says what happened to a row: clicked or not, bought or not.",
@@ -60,6 +66,9 @@ def suggest_recipe(
         )
     method = SplitMethod.TIME if query.time else SplitMethod.RANDOM
     recipe = Recipe(connection, prepared.query, fields, SplitSpec(method), models, title=table.ref.name, moment=moment)
+    if of_items:
+        sequence_columns(recipe)
+        return Suggestion(recipe, tuple(each for each in prepared.findings if each.check != NO_LABEL))
     return Suggestion(recipe, prepared.findings)
 
 
