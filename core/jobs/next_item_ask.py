@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from crosslens.data import RESERVED_IDS
 from crosslens.errors import ParameterError, ProjectError
@@ -28,6 +28,7 @@ from ..commands import (
     RecommendToUser,
     UserRecommended,
 )
+from ..moments import moments
 from ..next_item.occlusion import Occlusion, occlude, similar_events
 from ..next_item.present import occlusion_bars
 from ..next_item.ranking import block_scores, standing, top_items
@@ -180,22 +181,26 @@ def _effects(
 
 
 def _history(data: PreparedSequences, history: SequenceDataset) -> tuple[HistoryEvent, ...]:
-    times = () if history.times is None else history.times.tolist()
-    moments = times or [None] * len(history.of(0))
-    texts = [_moment(time, data) for time in moments]
-    return tuple(_event(data, item, text) for item, text in zip(history.of(0).tolist(), texts, strict=True))
+    items = history.of(0).tolist()
+    times = [""] * len(items) if history.times is None else time_texts(history.times, data.facts.times_are_moments)
+    return tuple(_event(data, item, text) for item, text in zip(items, times, strict=True))
 
 
-def _moment(value: Any, data: PreparedSequences) -> str:
-    """Return a time as people write it; plain numbers of the source as they are."""
-    if value is None:
-        return ""
-    if not data.facts.times_are_moments:
-        return f"{value:g}" if isinstance(value, float) else str(value)
-    try:
-        return f"{datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=value):%Y-%m-%d %H:%M}"
-    except OverflowError:  # a year that no calendar here has
-        return ""
+def time_texts(times: NDArray[Any], are_moments: bool) -> list[str]:
+    """Return times as people write them: microseconds since 1970, or the source's own numbers.
+
+    Own numbers as large as a time in seconds since 1973 are read as one, smaller ones (steps, years) shown as they are.
+    """
+    if not len(times):
+        return []
+    if not are_moments and np.median(times) < _SECONDS_OF_1973:
+        return [f"{value:g}" if isinstance(value, float) else str(value) for value in times.tolist()]
+    found = np.asarray(times, "datetime64[us]") if are_moments else moments(pa.chunked_array([pa.array(times)]))
+    texts = np.datetime_as_string(found, unit="m", casting="unsafe")
+    return [text.replace("T", " ") for text in texts.tolist()]
+
+
+_SECONDS_OF_1973 = 1e8
 
 
 def _event(data: PreparedSequences, item: int, time: str) -> HistoryEvent:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
 from core.commands import ExplainRecommendation, RecommendToUser, Score, Train
 from core.jobs import perform
+from core.jobs.next_item_ask import time_texts
 from core.jobs.train import train
 from core.recipe import NextItemSpec
 from core.recipe_toml import recipe_to_toml
@@ -81,6 +83,21 @@ def test_a_run_without_a_model_is_a_sentence(world: World) -> None:
     with pytest.raises(ProjectError, match="no trained model"):
         perform(RecommendToUser(world.folder, "lost", 0), world.services, JobControl())
     del world.kept["lost"]
+
+
+@pytest.mark.parametrize(
+    ("times", "are_moments", "texts"),
+    [
+        (np.array([0, 90_000_000]), True, ["1970-01-01 00:00", "1970-01-01 00:01"]),
+        (np.array([1_365_029_107]), False, ["2013-04-03 22:45"]),
+        (np.array([1_365_029_107_000.0]), False, ["2013-04-03 22:45"]),
+        (np.array([1, 20]), False, ["1", "20"]),
+        (np.array([0.5]), False, ["0.5"]),
+        (np.array([], np.int64), True, []),
+    ],
+)
+def test_times_read_as_people_write_them(times, are_moments: bool, texts: list[str]) -> None:  # type: ignore[no-untyped-def]
+    assert time_texts(times, are_moments) == texts
 
 
 def test_a_question_needs_no_source(world: World) -> None:

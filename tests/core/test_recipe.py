@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.recipe import ModelChoice, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
+from core.recipe import ModelChoice, NextItemSpec, NextItemSplit, Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens import Field, FieldKind, FieldRole, FieldSchema, RecipeError
 from crosslens.relational import (
@@ -289,3 +289,32 @@ def test_a_value_toml_does_not_know_is_refused() -> None:
 def test_line_ends_of_other_systems_change_nothing() -> None:
     assert recipe_from_toml(TEXT.replace("\n", "\r\n")) == shop()
     assert tomllib.loads(TEXT)["format"] == 1
+
+
+def test_what_is_said_of_next_items_comes_back() -> None:
+    spec = NextItemSpec(5, 2, NextItemSplit.TIME, exclude_seen=False, at=(1, 10), baselines=False)
+    recipe = replace(shop(), next_item=spec)
+    text = recipe_to_toml(recipe)
+    assert "[next_item]" in text
+    assert recipe_from_toml(text) == recipe
+    assert "[next_item]" not in recipe_to_toml(shop())
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("core = -1", "at least 0"),
+        ("minimum_events = 0", "at least 1"),
+        ('split = "leave one out"', "leave-one-out"),
+        ("at = []", "whole numbers"),
+        ("at = [0]", "whole numbers"),
+        ("at = [true]", "whole numbers"),
+        ("exclude_seen = 1", "true or false"),
+        ('title = ["nowhere", "title"]', "no source 'nowhere'"),
+        ("cores = 5", "Did you mean 'core'"),
+    ],
+)
+def test_what_cannot_be_said_of_next_items_is_a_sentence(line: str, sentence: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        recipe_from_toml(recipe_to_toml(shop()) + f"\n[next_item]\n{line}\n")
+    assert sentence in str(caught.value)
