@@ -48,7 +48,8 @@ class Trial:
 class Tuning:
     """A search. `metric` is measured on validation rows alone; `importance` sums to 1, empty before enough trials.
 
-    `recipe` is TOML with the one model; its own parameters are the first trial.
+    `recipe` is TOML with the one model; its own parameters are the first trial. `data` is a fingerprint of the rows as
+    they are learned from: trials on others cannot be compared.
     """
 
     id: str
@@ -61,6 +62,7 @@ class Tuning:
     trials: tuple[Trial, ...] = ()
     importance: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
+    data: str = ""
 
     @property
     def best(self) -> Trial | None:

@@ -11,7 +11,7 @@ import logging
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -64,17 +64,19 @@ _CUT = 10
 def tune(request: Tune, services: Services, control: JobControl) -> Tuned:
     """Try parameters until the trials or the minutes are used up, or Stop; every finished trial is kept.
 
+    A search to resume whose recipe or rows have changed is left as it is, and a new one begun that says so in its note.
     DataError if the model declares no ranges, or if every trial failed.
     """
     if request.trials < 1:
         raise DataError("A search needs at least one trial.", do="Allow more trials.")
     project = services.projects.open(request.project, create=True)
     try:
-        folder, tuning = _resumed(request, project) if request.resume else _new(request, project, services)
+        tuning = _resumed(request, project, services) if request.resume else _new(request, services)
         spec = services.host.model(tuning.model)
         recipe = recipe_from_toml(tuning.recipe)
         question = _question(spec, recipe, project, services, control)
-        search = _Search(spec, recipe, question, folder, replace(tuning, metric=question.metric, rises=question.rises))
+        tuning = _on_the_same_rows(tuning, question)
+        search = _Search(spec, recipe, question, tuning_folder(project.folder, tuning.id), tuning)
         with _quiet_optuna():
             search.run(request, services, control)
         return Tuned(tuning.id)
@@ -82,7 +84,7 @@ def tune(request: Tune, services: Services, control: JobControl) -> Tuned:
         project.close()
 
 
-def _new(request: Tune, project: ProjectStore, services: Services) -> tuple[Path, Tuning]:
+def _new(request: Tune, services: Services) -> Tuning:
     recipe = recipe_from_toml(request.recipe)
     choice = next((each for each in recipe.models if each.id == request.model), None)
     if choice is None:
@@ -94,7 +96,7 @@ def _new(request: Tune, project: ProjectStore, services: Services) -> tuple[Path
     spec = services.host.model(choice.id)
     search_space(spec.parameters)
     now = datetime.now(UTC)
-    tuning = Tuning(
+    return Tuning(
         id=new_run_id(f"tune-{choice.id}", now),
         model=choice.id,
         title=spec.title,
@@ -103,12 +105,43 @@ def _new(request: Tune, project: ProjectStore, services: Services) -> tuple[Path
         rises=False,
         started=now,
     )
-    return tuning_folder(project.folder, tuning.id), tuning
 
 
-def _resumed(request: Tune, project: ProjectStore) -> tuple[Path, Tuning]:
-    folder = tuning_folder(project.folder, request.resume)
-    return folder, load_tuning(folder)
+def _resumed(request: Tune, project: ProjectStore, services: Services) -> Tuning:
+    """Return the search to go on with; a new one if `request.recipe` asks something else by now."""
+    former = load_tuning(tuning_folder(project.folder, request.resume))
+    if not request.recipe:
+        return former
+    new = _new(request, services)
+    searched = {each.name for each in search_space(services.host.model(new.model).parameters)}
+    if _asked(new, searched) == _asked(former, searched):
+        return former
+    return replace(new, note=_begun_anew(former, "the preparation or other parameters have changed"))
+
+
+def _asked(tuning: Tuning, searched: Collection[str]) -> Recipe:
+    """Return what a search asks: its recipe without the values it begins with."""
+    recipe = recipe_from_toml(tuning.recipe)
+    own = recipe.models[0]
+    kept = {name: value for name, value in own.parameters.items() if name not in searched}
+    return replace(recipe, title="", models=(replace(own, parameters=kept),))
+
+
+def _on_the_same_rows(tuning: Tuning, question: _Question) -> Tuning:
+    """Return the search with what its question measures; a new one where its trials were on other rows."""
+    tuning = replace(tuning, metric=question.metric, rises=question.rises)
+    if tuning.trials and tuning.data != question.data:
+        now = datetime.now(UTC)
+        note = _begun_anew(tuning, "the rows have changed")
+        fresh = new_run_id(f"tune-{tuning.model}", now)
+        tuning = replace(tuning, id=fresh, started=now, trials=(), importance={}, note=note)
+    return replace(tuning, data=question.data)
+
+
+def _begun_anew(former: Tuning, why: str) -> str:
+    trials = "1 trial" if len(former.trials) == 1 else f"{len(former.trials)} trials"
+    began = former.started.astimezone()
+    return f"Begun anew: since the search of {began:%Y-%m-%d %H:%M} ({trials}) {why}, so its figures do not compare."
 
 
 # --- what is asked of a model -----------------------------------------------------------------------------------------
@@ -116,9 +149,10 @@ def _resumed(request: Tune, project: ProjectStore) -> tuple[Path, Tuning]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Question:
-    """Training data of a task, and the figure on its validation part that a search improves."""
+    """Training data of a task with its fingerprint, and the figure on its validation part that a search improves."""
 
     training: Any
+    data: str
     metric: str
     rises: bool
     value: Callable[[Any], float]
@@ -133,14 +167,18 @@ def _question(
         sequences = prepared.split.training
         return _Question(
             training=sequences,
+            data=prepared.test_fingerprint,
             metric=f"NDCG@{_CUT}",
             rises=True,
             value=lambda model: _ranking_value(model, sequences, exclude_seen=recipe.next_item.exclude_seen),
             encoders=lent_encoders(project, services, control, seed=recipe.seed),
         )
-    rows = training_for(spec.task, prepare_data(recipe, project, services, control).training)
+    encoded = prepare_data(recipe, project, services, control)
+    rows = training_for(spec.task, encoded.training)
     metric = "log loss" if spec.task is Task.CTR else "log loss of pCTR and pCTCVR"
-    return _Question(rows, metric, rises=False, value=lambda model: _loss(model, spec, rows))
+    return _Question(
+        rows, encoded.encoded_folder.name, metric, rises=False, value=lambda model: _loss(model, spec, rows)
+    )
 
 
 def _loss(model: Any, spec: ModelSpec, training: TrainingData) -> float:

@@ -24,7 +24,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from core.answers import warm
-from core.commands import RESULTS, Progress, Score, SourceOverview, Train
+from core.commands import RESULTS, Progress, Score, SourceOverview, Train, Tune
 from core.ports import ProjectStore
 from core.recipe import ModelChoice, Recipe
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
@@ -219,6 +219,18 @@ class Session(QObject):
         known: set[str] = set()
         request.progressed.connect(lambda progress: self._see_run(progress, known))
         return request
+
+    def tune(self, choice: ModelChoice, *, trials: int, minutes: float = 0.0, resume: str = "") -> Request | None:
+        """Queue a search over the parameters of one model on the current preparation; `resume` goes on with one.
+
+        None if there is nothing to train, or a password has to be asked for first.
+        """
+        text = self._recipe_text((choice,))
+        if self.project is None or not text or not self._may_read(text):
+            return None
+        command = Tune(self.project.folder, text, choice.id, trials=trials, minutes=minutes, resume=resume)
+        title = self.tr("Search parameters of {model}").format(model=self.model_title(choice.id))
+        return self.request(command, lane="job", title=title)
 
     def model_title(self, model_id: str) -> str:
         """Return the title of a model, or its id when its plugin is gone."""
@@ -425,6 +437,8 @@ class Session(QObject):
             return connection
         if isinstance(command, Train):
             return self._source_of_recipe(command.recipe) if command.recipe else self._source_of_run(command.resume)
+        if isinstance(command, Tune):
+            return self._source_of_recipe(command.recipe)
         if isinstance(command, Score):
             return command.source or self._source_of_run(command.run)
         return None

@@ -8,7 +8,7 @@ from PySide6.QtCore import QSize, QTimer
 from PySide6.QtGui import QAction, QCloseEvent, QKeySequence
 from PySide6.QtWidgets import QApplication, QHBoxLayout, QMainWindow, QMessageBox, QStackedWidget, QVBoxLayout, QWidget
 
-from core.commands import Train
+from core.commands import Train, Tune
 
 from .icons import app_icon
 from .pages import PageEntry
@@ -196,6 +196,6 @@ class MainWindow(QMainWindow):
                 job.failed.connect(lambda _, job=job: self._job_ended(job))
 
     def _job_ended(self, job: Request) -> None:
-        """Ask for attention when a training ends while the window is in the background."""
-        if isinstance(job.command, Train) and not self.isActiveWindow():
+        """Ask for attention when a training or a search ends while the window is in the background."""
+        if isinstance(job.command, Train | Tune) and not self.isActiveWindow():
             QApplication.alert(self)

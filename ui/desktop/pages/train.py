@@ -26,6 +26,7 @@ from .results_parts import Scrolling
 from .train_models import ModelChooser, default_choice
 from .train_next_item import NextItemCard
 from .train_progress import TrainingPanel
+from .train_tuning import TuningDialog
 
 _SETTING = "train-page"
 
@@ -42,6 +43,7 @@ class TrainPage(Page):
         self.panel = TrainingPanel(session)
         self.next_item = NextItemCard(session, self)
         self.next_item.hide()
+        self._searches: dict[str, TuningDialog] = {}
         self._stack = QStackedWidget()
         empty = EmptyState(
             "train",
@@ -60,6 +62,7 @@ class TrainPage(Page):
         self.panel.resultsWanted.connect(lambda _: session.navigate("results"))
         session.preparationChanged.connect(self.refresh)
         session.projectChanged.connect(self._restore)
+        session.projectChanged.connect(self._close_searches)
         session.runsChanged.connect(self.refresh)
         session.jobsChanged.connect(self.refresh)
         self.refresh()
@@ -92,6 +95,21 @@ class TrainPage(Page):
             self.session.fail(error)
             return
         self.session.train(choices, self._trained)
+
+    def search(self, model_id: str) -> TuningDialog | None:
+        """Open the search over a model's parameters, or bring the open one to the front."""
+        if self.chooser is None or self._search_obstacle(model_id):
+            return None
+        dialog = self._searches.get(model_id)
+        if dialog is None or not dialog.isVisible():
+            if dialog is not None:
+                dialog.deleteLater()
+            card = self.chooser.cards[model_id]
+            dialog = self._searches[model_id] = TuningDialog(self.session, card.spec, card.form, self)
+        dialog.show()
+        dialog.raise_()
+        dialog.activateWindow()
+        return dialog
 
     def refresh(self) -> None:
         """Show what the preparation allows."""
@@ -135,10 +153,34 @@ class TrainPage(Page):
             return stops[0]
         return self.chooser.problem() or ("" if self.chooser.chosen() else self.tr("Choose at least one model."))
 
+    def _search_obstacle(self, model_id: str) -> str:
+        """Return why the parameters of a model cannot be searched now, or an empty string."""
+        project, draft = self.session.project, self.session.draft
+        assert self.chooser is not None
+        card = self.chooser.cards[model_id]
+        if project is None or draft is None:
+            return self.tr("There is nothing to train on yet.")
+        if project.read_only:
+            return self.tr("This project can only be looked at.")
+        stops = [finding.message for finding in findings(draft) if finding.severity == "stop"]
+        if stops:
+            return stops[0]
+        if not can_train(draft):
+            return self.tr("The columns have not been looked at yet.")
+        return card.obstacle or card.form.problem()
+
+    def _close_searches(self) -> None:
+        """Another project was opened: searches of the former one are no longer shown."""
+        for dialog in self._searches.values():
+            dialog.close()
+            dialog.deleteLater()
+        self._searches.clear()
+
     def _make_bench(self) -> None:
         encoders = tuple((spec.id, spec.title) for spec in self.session.services.host.text_encoders())
         self.chooser = ModelChooser(self.session.models, {"text-encoders": encoders})
         self.chooser.changed.connect(self._choice_changed)
+        self.chooser.searchWanted.connect(self.search)
         splitter = QSplitter(Qt.Orientation.Horizontal)
         splitter.setChildrenCollapsible(False)
         splitter.setHandleWidth(2 * SPACE)
@@ -179,6 +221,7 @@ class TrainPage(Page):
             missing = _missing(card.spec, draft)
             timeless = draft is not None and card.spec.task is Task.NEXT_ITEM and draft.query.time is None
             card.show_facts(missing, self._last_words(card.spec), needs_time=timeless and not missing)
+            card.show_search(self._search_obstacle(card.spec.id))
         self._show_next_item()
 
     def _summary_of(self, draft: Draft) -> str:
@@ -215,6 +258,8 @@ class TrainPage(Page):
 
     def _choice_changed(self) -> None:
         self._show_next_item()
+        for name, card in self.chooser.cards.items() if self.chooser is not None else ():
+            card.show_search(self._search_obstacle(name))
         self._show_primary(self.session.draft is not None)
         if self.chooser is not None and self.session.draft is not None:
             self._obstacle_words.setText(self._obstacle())

@@ -7,7 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QCoreApplication, QEvent, QObject, QRectF, Signal
 from PySide6.QtGui import QMouseEvent, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QCheckBox, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QHBoxLayout, QVBoxLayout, QWidget
 
 from core.recipe import ModelChoice
 from crosslens.errors import ParameterError
@@ -18,8 +18,10 @@ from crosslens.schema import FieldRole
 from ..fonts import SPACE, enlarge
 from ..forms import Choices, ParameterForm
 from ..palette import colours, mix
+from ..widgets.buttons import Button, Weight
 from ..widgets.labels import Muted, Title
 from ..wording import role_words
+from .train_tuning import can_be_searched
 
 _INTERACTIONS = {ExplanationKind.INTERACTION_TERMS, ExplanationKind.PAIR_INTERACTIONS}
 _AT_FIRST = 2
@@ -52,6 +54,7 @@ class ModelCard(QWidget):
 
     chosenChanged = Signal()
     looked = Signal()
+    searchWanted = Signal()
 
     def __init__(self, spec: ModelSpec, parent: QWidget | None = None, choices: Choices | None = None) -> None:
         super().__init__(parent)
@@ -59,7 +62,7 @@ class ModelCard(QWidget):
         self.form = ParameterForm(spec.parameters, self, choices)
         self.form.hide()
         self._is_looked_at = False
-        self._missing = ""
+        self.obstacle = ""
         self.check = QCheckBox(spec.title, self)
         enlarge(self.check, 1.0, bold=True)
         self.check.setAccessibleName(self.tr("Train {model}").format(model=spec.title))
@@ -72,6 +75,7 @@ class ModelCard(QWidget):
         for widget in (self.check, Muted(spec.summary, self), self._explains, self._facts):
             layout.addWidget(widget)
         layout.addWidget(self.form)
+        layout.addLayout(self._build_search())
         self._explains.setVisible(bool(spec.explains))
         self._facts.hide()
         self.check.toggled.connect(self._toggled)
@@ -86,17 +90,28 @@ class ModelCard(QWidget):
         """Unfold the parameters, or fold them up."""
         self._is_looked_at = looked_at
         self.form.setVisible(looked_at)
+        self.search.setVisible(looked_at and can_be_searched(self.spec))
         self.update()
 
     def show_facts(self, missing: Sequence[FieldRole], last: str, *, needs_time: bool = False) -> None:
         """Say what the preparation lacks for this model, or how long its last training took."""
-        self._missing = ", ".join(role_words(role) for role in missing)
-        words = self.tr("Needs a column with the role {roles}.").format(roles=self._missing) if missing else last
-        if needs_time:
-            words = self.tr("Needs a column that says when a row happened.")
-        self.check.setEnabled(not missing and not needs_time)
+        self.obstacle = ""
+        if missing:
+            roles = ", ".join(role_words(role) for role in missing)
+            self.obstacle = self.tr("Needs a column with the role {roles}.").format(roles=roles)
+        elif needs_time:
+            self.obstacle = self.tr("Needs a column that says when a row happened.")
+        words = self.obstacle or last
+        self.check.setEnabled(not self.obstacle)
         self._facts.setText(words)
         self._facts.setVisible(bool(words))
+
+    def show_search(self, obstacle: str) -> None:
+        """Let parameters be searched, or say why they cannot be."""
+        self.search.setEnabled(not obstacle)
+        words = obstacle or self.tr("Let the validation rows find better values, within a budget")
+        self.search.setToolTip(words)
+        self.search.setAccessibleDescription(words)
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         """Look at the card when the keyboard comes to its check box."""
@@ -117,6 +132,16 @@ class ModelCard(QWidget):
             painter.setBrush(mix(tones.base, tones.accent_soft, 0.5) if self.is_chosen else tones.base)
             painter.drawRoundedRect(QRectF(self.rect()).adjusted(1, 1, -1, -1), 8, 8)
 
+    def _build_search(self) -> QHBoxLayout:
+        self.search = Button(self.tr("Search parameters…"), self, weight=Weight.QUIET, icon_name="search")
+        self.search.setAccessibleName(self.tr("Search parameters of {model}").format(model=self.spec.title))
+        self.search.clicked.connect(self.searchWanted)
+        self.search.hide()
+        row = QHBoxLayout()
+        row.addWidget(self.search)
+        row.addStretch()
+        return row
+
     def _toggled(self) -> None:
         self.update()
         self.looked.emit()
@@ -124,9 +149,13 @@ class ModelCard(QWidget):
 
 
 class ModelChooser(QWidget):
-    """The cards below each other. `changed` comes when another set of models is chosen."""
+    """The cards below each other. `changed` comes when another set of models is chosen or a parameter changes.
+
+    `searchWanted` carries the id of the model whose parameters are to be searched.
+    """
 
     changed = Signal()
+    searchWanted = Signal(str)
 
     def __init__(
         self, models: Sequence[ModelSpec], choices: Choices | None = None, parent: QWidget | None = None
@@ -146,6 +175,7 @@ class ModelChooser(QWidget):
             layout.addWidget(card)
             card.looked.connect(lambda name=name: self.look_at(name))
             card.chosenChanged.connect(self.changed)
+            card.searchWanted.connect(lambda name=name: self.searchWanted.emit(name))
         layout.addStretch(1)
         for form in self.forms.values():
             form.changed.connect(self.changed)

@@ -6,7 +6,7 @@ from PySide6.QtCore import QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QStackedWidget, QVBoxLayout, QWidget
 
-from core.commands import Phase, Progress, Train, Trained
+from core.commands import Phase, Progress, Train, Trained, Tune
 from core.display import LineChart
 from crosslens.models import FitProgress
 from crosslens.runs import RunRecord
@@ -103,7 +103,8 @@ class TrainingPanel(QWidget):
         self._stop.setVisible(running)
         self._stop.setEnabled(self._job is not None and self._job.state is RequestState.RUNNING)
         self._stop.setText(self._stop_text())
-        self._show_queue([job for job in trainings if job is not self._job])
+        learning = (job for job in self._session.jobs if isinstance(job.command, Train | Tune))
+        self._show_queue([job for job in learning if job is not self._job])
 
     def forget(self) -> None:
         """Show nothing: another project was opened."""
@@ -304,7 +305,7 @@ class TrainingPanel(QWidget):
 
 
 class _Waiting(QWidget):
-    """A training that waits for its turn."""
+    """A training or a search that waits for its turn."""
 
     def __init__(self, job: Request) -> None:
         super().__init__()

@@ -37,6 +37,17 @@
     </message>
 </context>
 <context>
+    <name>TuningDialog</name>
+    <message numerus="yes">
+        <source>%n trial(s)</source>
+        <translation><numerusform>%n trial</numerusform><numerusform>%n trials</numerusform></translation>
+    </message>
+    <message numerus="yes">
+        <source>Finished: %n trial(s).</source>
+        <translation><numerusform>Finished: %n trial.</numerusform><numerusform>Finished: %n trials.</numerusform></translation>
+    </message>
+</context>
+<context>
     <name>Tray</name>
     <message numerus="yes">
         <source>%n job(s) waiting</source>
