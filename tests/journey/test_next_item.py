@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -141,3 +142,30 @@ def test_the_command_line_lists_recommends_and_scores(
     output = tmp_path / "lists.csv"
     assert main.main(["predict", run, str(output), "--project", project, "--top", "2"]) == 0
     assert output.read_text(encoding="utf-8").startswith('"user","rank","item"')
+
+
+def test_ratings_without_any_label_become_recommendations_from_a_suggested_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with sqlite3.connect("films.db") as films:
+        films.execute("CREATE TABLE movies (id INTEGER PRIMARY KEY, title TEXT, genres TEXT)")
+        films.execute(
+            "CREATE TABLE ratings (id INTEGER PRIMARY KEY, user_id INTEGER, movie_id INTEGER REFERENCES movies(id),"
+            " rated_at INTEGER)"
+        )
+        films.executemany("INSERT INTO movies VALUES (?, ?, ?)", [(n, f"Film {n}", "Drama|War") for n in range(12)])
+        rows = [(user, (user + step) % 12, 1_365_000_000 + 86_400 * step) for user in range(40) for step in range(4)]
+        films.executemany("INSERT INTO ratings (user_id, movie_id, rated_at) VALUES (?, ?, ?)", rows)
+    films.close()
+    assert main.main(["recipe", "films.db", "--base", "ratings", "--model", "item-knn", "--out", "films.toml"]) == 0
+    assert "stop:" not in capsys.readouterr().out
+    assert main.main(["train", "films.toml", "--project", "p", "--threads", "1", "--json"]) == 0
+    told = {entry["model"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert set(told) == {"popularity", "item-knn"}
+    assert told["item-knn"]["metrics"]["ndcg@10"]["value"] > told["popularity"]["metrics"]["ndcg@10"]["value"]
+    run = told["item-knn"]["run"]
+    assert main.main(["recommend", run, "--user", "7", "--project", "p", "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)["recommended"]
+    assert answer["target"]["title"] == "Film 10"
+    assert answer["history"][0] == {"item": "7", "title": "Film 7", "time": "2013-04-03 14:40"}
