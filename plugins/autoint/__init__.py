@@ -23,17 +23,20 @@ class AutoIntParameters:
     """Parameters of AutoInt under the paper's names."""
 
     attention_layers: int = parameter(
-        3, label="Attention layers", help="Each layer combines what the one before it found; 3 reach order 8.",
-        minimum=1, maximum=8,
+        1, label="Attention layers", help="Each layer combines what the one before it found; more need more rows.",
+        minimum=1, maximum=8, search=(1, 4),
     )  # fmt: skip
     heads: int = parameter(
-        2, label="Heads", help="Ways in which a layer compares fields, side by side.", minimum=1, maximum=64
+        2, label="Heads", help="Ways in which a layer compares fields, side by side.", minimum=1, maximum=64,
+        search=(1, 4),
+    )  # fmt: skip
+    head_width: int = parameter(
+        16, label="Width per head", help="Numbers per field and head.", minimum=1, maximum=256, search=(8, 32)
     )
-    head_width: int = parameter(16, label="Width per head", help="Numbers per field and head.", minimum=1, maximum=256)
     embedding: int = recipe.embedding(16)
     dropout: float = recipe.dropout(0.1)
-    l2: float = recipe.l2(100.0)
-    learning_rate: float = recipe.learning_rate(0.002)
+    l2: float = recipe.l2(1000.0)
+    learning_rate: float = recipe.learning_rate(0.008)
     batch_size: int = recipe.batch_size(1024)
     epochs: int = recipe.epochs(30)
     patience: int = recipe.patience(2)
@@ -42,7 +45,7 @@ class AutoIntParameters:
         "softer attention.", advanced=True,
     )  # fmt: skip
     layer_norm: bool = parameter(
-        False, label="Normalise layers", help="Layer normalisation behind each attention layer, unlike the paper.",
+        True, label="Normalise layers", help="Layer normalisation behind each attention layer; the paper has none.",
         advanced=True,
     )  # fmt: skip
     field_dropout: float = recipe.field_dropout(0.02)
@@ -57,8 +60,9 @@ class AutoIntPlusParameters(AutoIntParameters):
     """Parameters of AutoInt+: those of AutoInt and of the network beside it."""
 
     deep_layers: tuple[int, ...] = recipe.layers(
-        (128, 128), label="Deep layers", help="Widths of the layers of the plain network on the same embeddings."
-    )
+        (64,), label="Deep layers", help="Widths of the layers of the plain network on the same embeddings.",
+        search=((64,), (128,), (128, 128), (256, 128)),
+    )  # fmt: skip
 
 
 def build(parameters: AutoIntParameters) -> Estimator:

@@ -35,7 +35,7 @@ def training_batches(
         yield Batch(
             _tensor(data.ids[rows], device),
             _tensor(data.values[rows], device),
-            {name: _tensor(data.labels[name][rows], device) for name in data.schema.labels},
+            {name: _tensor(label[rows], device) for name, label in data.labels.items()},
             None if weights is None else _tensor(weights[rows], device),
         )
 

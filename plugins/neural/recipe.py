@@ -56,20 +56,23 @@ class Recipe(Protocol):
 def embedding(default: int) -> Any:
     """Return the parameter `embedding`: numbers per value of a field."""
     return parameter(
-        default, label="Embedding width", help="Numbers that describe one value of a field.", minimum=2, maximum=256
-    )
+        default, label="Embedding width", help="Numbers that describe one value of a field.", minimum=2, maximum=256,
+        search=(4, 32),
+    )  # fmt: skip
 
 
-def layers(default: tuple[int, ...], *, label: str = "Hidden layers", help: str) -> Any:
-    """Return a parameter for the widths of the layers of a plain network."""
-    return parameter(default, label=label, help=help, minimum=1, maximum=4096)
+def layers(
+    default: tuple[int, ...], *, label: str = "Hidden layers", help: str, search: tuple[tuple[int, ...], ...] = ()
+) -> Any:
+    """Return a parameter for the widths of the layers of a plain network; `search` lists what a search may try."""
+    return parameter(default, label=label, help=help, minimum=1, maximum=4096, search=search)
 
 
 def dropout(default: float) -> Any:
     """Return the parameter `dropout`."""
     return parameter(
         default, label="Dropout", help="Share of hidden units left out at random while training.",
-        minimum=0.0, maximum=0.9, step=0.05,
+        minimum=0.0, maximum=0.9, step=0.05, search=(0.0, 0.5),
     )  # fmt: skip
 
 
@@ -78,7 +81,7 @@ def l2(default: float) -> Any:
     return parameter(
         default, label="Embedding L2",
         help="Holds back the vectors of values with few rows; higher is more cautious.",
-        minimum=0.0, maximum=1e6, logarithmic=True,
+        minimum=0.0, maximum=1e6, logarithmic=True, search=(1.0, 10_000.0),
     )  # fmt: skip
 
 
@@ -86,7 +89,7 @@ def learning_rate(default: float) -> Any:
     """Return the parameter `learning_rate`."""
     return parameter(
         default, label="Learning rate", help="Size of each step. Lower needs more epochs.",
-        minimum=1e-6, maximum=1.0, logarithmic=True,
+        minimum=1e-6, maximum=1.0, logarithmic=True, search=(0.0003, 0.03),
     )  # fmt: skip
 
 

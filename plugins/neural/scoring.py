@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from crosslens import EncodedDataset
 from crosslens.data import Float64Array
 
+from ..areas import auc
 from ..labels import has_both_classes
 from .batches import chunks
 from .network import Network
@@ -34,17 +35,6 @@ def log_loss(target: FloatArray, logits: FloatArray, weights: FloatArray | None 
     return float(np.average(losses, weights=weights))
 
 
-def auc(target: FloatArray, logits: FloatArray, weights: FloatArray | None = None) -> float:
-    """Return the chance that a positive row scores above a negative one; ties count half. Both classes needed."""
-    weight = np.ones(len(target)) if weights is None else weights.astype(np.float64)
-    order = np.argsort(logits, kind="stable")
-    ends = np.flatnonzero(np.append(np.diff(logits[order]) != 0, True))
-    positive = _per_score((weight * (target > 0.5))[order], ends)
-    negative = _per_score((weight * (target <= 0.5))[order], ends)
-    below = np.cumsum(negative) - negative / 2
-    return float((positive * below).sum() / (positive.sum() * negative.sum()))
-
-
 def validation_metrics(target: FloatArray, logits: FloatArray, weights: FloatArray | None) -> dict[str, float]:
     """Return {"loss", "auc"}; "auc" only where both classes carry weight. With a logit that is NaN, so is the loss."""
     if np.isnan(logits).any():
@@ -54,7 +44,3 @@ def validation_metrics(target: FloatArray, logits: FloatArray, weights: FloatArr
     if has_both_classes(counted):
         metrics["auc"] = auc(target, logits, weights)
     return metrics
-
-
-def _per_score(sorted_weights: NDArray[np.float64], ends: NDArray[np.intp]) -> NDArray[np.float64]:
-    return np.diff(np.cumsum(sorted_weights)[ends], prepend=0.0)

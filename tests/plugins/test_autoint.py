@@ -39,7 +39,9 @@ SCHEMA = EncodedSchema(
     ),
     ("click",),
 )
-SMALL = AutoIntParameters(attention_layers=2, heads=2, head_width=3, embedding=4, dropout=0.0, initial_spread=0.5)
+SMALL = AutoIntParameters(
+    attention_layers=2, heads=2, head_width=3, embedding=4, dropout=0.0, initial_spread=0.5, layer_norm=False
+)
 SMALL_PLUS = AutoIntPlusParameters(
     attention_layers=2, heads=2, head_width=3, embedding=4, dropout=0.0, initial_spread=0.5, deep_layers=(5,)
 )
@@ -143,7 +145,9 @@ def three_way(count: int, seed: int) -> EncodedDataset:
 
 
 def test_three_fields_that_matter_only_together_are_learned() -> None:
-    parameters = AutoIntParameters(batch_size=128, learning_rate=0.01, epochs=10, l2=1.0, dropout=0.0, patience=5)
+    parameters = AutoIntParameters(
+        attention_layers=2, batch_size=128, learning_rate=0.01, epochs=10, l2=1.0, dropout=0.0, patience=5
+    )
     model = build(parameters).fit(training_data(three_way(3000, seed=0)), FitContext(seed=1))
     fresh = three_way(1000, seed=9)
     assert auc(fresh.target, model.predict(fresh).logit()) > 0.9
