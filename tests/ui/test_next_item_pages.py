@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -124,6 +125,18 @@ def test_a_run_stands_beside_its_baselines_with_a_verdict(page: ResultsPage) -> 
     said = [each.message for each in page.ranking.findings._shown[0]]
     assert any("Popularity" in words and "NDCG@10" in words for words in said)
     assert any("clicked rows" in words for words in said)
+
+
+def test_a_run_that_ends_later_appears_beside_the_one_looked_at(page: ResultsPage, qtbot: Any) -> None:
+    run = next(run for run in page.list.runs.runs if run.model == "popularity")
+    folder = page.session.project.run_folder("late")  # type: ignore[union-attr]
+    shutil.copytree(page.session.project.run_folder(run.id), folder, dirs_exist_ok=True)  # type: ignore[union-attr]
+    page.session.project.save_run(replace(run, id="late", model="other", title="Other"))  # type: ignore[union-attr]
+    page.refresh()
+    settle(page, qtbot)
+    table = page.ranking.pictures.view("ranks")
+    assert table is not None
+    assert "Other" in {row[0] for row in table.picture.rows}
 
 
 def test_a_run_without_measures_says_so(page: ResultsPage, qtbot: Any) -> None:

@@ -52,6 +52,7 @@ class ResultsPage(Page):
         self._in_bin = False
         self._output = ""
         self._fresh: set[QWidget] = set()
+        self._beside: tuple[str, ...] = ()
         self.list = RunList()
         self.quality, self.why = QualityTab(session), WhyTab(session)
         self.row, self.predictions = RowTab(session), PredictionsTab(session, self.background)
@@ -98,6 +99,7 @@ class ResultsPage(Page):
         self._show_bin(binned)
         self.list.choose(chosen if self.list.runs.row_of(chosen) >= 0 else _first_look(runs))
         self._choose(self.list.chosen())
+        self._renew_ranking(runs)
         self._look_up_faithfulness()
         self.primary.setText(self.tr("Make a report →") if any(run.metrics for run in runs) else "")
 
@@ -225,6 +227,17 @@ class ResultsPage(Page):
             self._fresh.clear()
             self.outputs.show_outputs(content.outputs, content.output)
             self._show_tabs(content)
+            self._fill_tab()
+
+    def _renew_ranking(self, runs: tuple[RunRecord, ...]) -> None:
+        """Read the ranking again when another run that was asked the same has come or gone."""
+        asked = self._run.data_fingerprint if self._run is not None else ""
+        beside = tuple(run.id for run in runs if run.metrics and run.data_fingerprint == asked)
+        if beside == self._beside:
+            return
+        self._beside = beside
+        self._fresh.discard(self.ranking)
+        if self.tabs.currentWidget() is self.ranking:
             self._fill_tab()
 
     def _show_tabs(self, content: RunContent) -> None:
