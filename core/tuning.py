@@ -81,7 +81,7 @@ class Tuning:
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """The values of one parameter a search may take: two ends, or a list of choices."""
+    """The values of one parameter a search may take: the two ends of a number's range, or a list of choices."""
 
     name: str
     type: type
@@ -106,7 +106,7 @@ def search_space(parameters: type[Any], given: Mapping[str, Any] | None = None) 
 
 
 def _range(info: ParameterInfo) -> Range:
-    if info.type in (int, float):
+    if info.type in (int, float) and len(info.search) == 2:
         low, high = (check_parameter(info, value) for value in info.search)
         return Range(info.name, info.type, low, high, logarithmic=info.logarithmic and low > 0)
     return Range(info.name, info.type, choices=tuple(check_parameter(info, value) for value in info.search))

@@ -23,16 +23,18 @@ class ArmNetParameters:
     """Parameters of ARM-Net under the paper's names."""
 
     heads: int = parameter(
-        4, label="Heads", help="Groups of neurons; each head compares fields in its own way.", minimum=1, maximum=64
-    )
+        4, label="Heads", help="Groups of neurons; each head compares fields in its own way.", minimum=1, maximum=64,
+        search=(1, 8),
+    )  # fmt: skip
     neurons: int = parameter(
-        8, label="Neurons per head", help="Each neuron looks for one combination of fields.", minimum=1, maximum=512
-    )
+        8, label="Neurons per head", help="Each neuron looks for one combination of fields.", minimum=1, maximum=512,
+        search=(2, 32),
+    )  # fmt: skip
     embedding: int = recipe.embedding(10)
     alpha: float = parameter(
         1.7, label="Sparsity of the gates",
         help="1 lets every field in (softmax), 1.7 suits most data, 2 shuts most out; above 2 is slower.",
-        minimum=1.0, maximum=2.5, step=0.1,
+        minimum=1.0, maximum=2.5, step=0.1, search=(1.0, 2.0),
     )  # fmt: skip
     layers: tuple[int, ...] = recipe.layers((64,), help="Widths of the layers behind the neurons.")
     dropout: float = recipe.dropout(0.1)
@@ -57,8 +59,9 @@ class ArmNetPlusParameters(ArmNetParameters):
         minimum=2, maximum=256,
     )  # fmt: skip
     deep_layers: tuple[int, ...] = recipe.layers(
-        (128, 128), label="Deep layers", help="Widths of the layers of the plain network."
-    )
+        (128, 128), label="Deep layers", help="Widths of the layers of the plain network.",
+        search=((64,), (128,), (128, 128), (256, 128)),
+    )  # fmt: skip
 
 
 def build(parameters: ArmNetParameters) -> Estimator:

@@ -63,10 +63,13 @@ class EsmmParameters:
     lambda_cvr: float = parameter(
         0.0, label="Weight of clicked conversions",
         help="Adds the log loss of conversions among clicked rows, in nats per impression. 0 is the paper; helps where "
-        "clicks convert often.", minimum=0.0, maximum=100.0, step=0.5,
+        "clicks convert often.", minimum=0.0, maximum=100.0, step=0.5, search=(0.0, 2.0),
     )  # fmt: skip
     embedding: int = recipe.embedding(10)
-    layers: tuple[int, ...] = recipe.layers((64,), label="Tower layers", help="Widths of the layers of each tower.")
+    layers: tuple[int, ...] = recipe.layers(
+        (64,), label="Tower layers", help="Widths of the layers of each tower.",
+        search=((32,), (64,), (128,), (64, 32), (128, 64)),
+    )  # fmt: skip
     dropout: float = recipe.dropout(0.1)
     l2: float = recipe.l2(100.0)
     learning_rate: float = recipe.learning_rate(0.01)

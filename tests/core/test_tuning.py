@@ -29,6 +29,7 @@ class Searched:
     rate: float = parameter(0.1, label="Rate", minimum=0.0, maximum=1.0, logarithmic=True, search=(0.01, 0.5))
     width: int = parameter(8, label="Width", minimum=1, maximum=64, search=(4, 32))
     layers: tuple[int, ...] = parameter((64,), label="Layers", minimum=1, search=((64,), (128, 64)))
+    length: int = parameter(20, label="Length", minimum=1, search=(10, 20, 50))
     kept: int = parameter(3, label="Kept", minimum=1)
 
 
@@ -50,6 +51,7 @@ def test_only_parameters_with_a_search_range_are_searched() -> None:
         Range("rate", float, 0.01, 0.5, logarithmic=True),
         Range("width", int, 4, 32),
         Range("layers", tuple, choices=((64,), (128, 64))),
+        Range("length", int, choices=(10, 20, 50)),
     )
 
 
