@@ -1,9 +1,11 @@
-"""What to recommend to every user of a source, into a file: the best items of each, with or without a history."""
+"""What to recommend to every user of a source, into a file or a new table: the best items of each.
+
+Users with or without a history have a list, written block by block.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -11,17 +13,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from crosslens._scratch import scratch
-from crosslens.data import RESERVED_IDS, UNKNOWN_ID, Int32Array
-from crosslens.errors import ParameterError, StorageError
+from crosslens.data import RESERVED_IDS, UNKNOWN_ID, Int32Array, Int64Array
+from crosslens.errors import ParameterError
 from crosslens.relational import ColumnRef, Snapshot
 from crosslens.sequences import SequenceDataset
 
 from ..commands import Phase, Score, Scored
-from ..files import replace_file
+from ..export.stream import RowStream
 from ..hashing import hash64
 from ..next_item.ranking import block_scores, top_items
 from ..sequences import SequenceSpec, build_sequences
@@ -29,18 +29,18 @@ from ..services import JobControl, Services
 from ..snapshots import Rows, snapshot_rows
 from ..source_check import check_source
 from .data import reading_progress
+from .delivery import check_target, deliver
 from .next_item_ask import OpenRecommender, opened_recommender
 from .next_item_data import event_query, events_of, sequence_columns
 
-ENDINGS = (".csv", ".parquet")
-HISTORY, COLD = "history", "no history"
-"""What a list rests on: the user's own history, or, without one, what the model gives everybody."""
+BASES = ("history", "no known item", "no history")
+"""What a list rests on: the user's own history; without any item of it that was trained on, or without one at all, what
+the model gives everybody."""
 
 
 def score_users(request: Score, services: Services, control: JobControl) -> Scored:
     """Write user, rank, item, title, score and basis: the `top` items of every user of the source."""
-    if request.output.suffix.lower() not in ENDINGS:
-        raise StorageError(f"{request.output.name} has an ending that cannot be written.", do="Use .csv or .parquet.")
+    check_target(request, services)
     if request.top < 1:
         raise ParameterError("A list needs at least one item.", do="Ask for 1 or more.", top=request.top)
     with (
@@ -49,19 +49,10 @@ def score_users(request: Score, services: Services, control: JobControl) -> Scor
     ):
         snapshot, key = _extract(run, request, folder, services, control)
         rows = snapshot_rows(snapshot)
-        users, histories, cold = _histories(run, rows, key, folder, control)
-        written = 0
-
-        def write(path: Path) -> None:
-            nonlocal written
-            with _writer(path, request.output.suffix.lower(), _schema(users, run)) as writer:
-                for table in _lists(run, users, histories, cold, request.top, control):
-                    writer.write_table(table)
-                    written += table.num_rows
-
-        control.say(Phase.WRITING, f"Writing {request.output.name}")
-        replace_file(request.output.absolute(), write)
-        return Scored(request.output.absolute(), written)
+        users, histories, bases = _histories(run, rows, key, folder, control)
+        control.say(Phase.EVALUATING, "Recommending", 0.0)
+        lists = _lists(run, users, histories, bases, request.top, control)
+        return deliver(RowStream(_schema(users, run), lists), request, services, folder, control)
 
 
 def _extract(
@@ -80,8 +71,8 @@ def _extract(
 
 def _histories(
     run: OpenRecommender, rows: Rows, key: tuple[ColumnRef, ...], folder: Path, control: JobControl
-) -> tuple[pa.Array, SequenceDataset, int]:
-    """Return the users, their histories in the ids of the model, and how many users at the end have none."""
+) -> tuple[pa.Array, SequenceDataset, Int64Array]:
+    """Return the users, their histories in the ids of the model, and the place (U,) among BASES of each."""
     columns = sequence_columns(run.recipe)
     spec = SequenceSpec(columns.user.column, columns.item.column, columns.time, key, seed=run.recipe.seed)
     kept = events_of(run.recipe, rows, control).kept
@@ -97,7 +88,13 @@ def _histories(
         times=found.times,
         users=hash64(pa.chunked_array([users])).view(np.int64),
     )
-    return users, histories, len(cold)
+    return users, histories, _bases(histories)
+
+
+def _bases(histories: SequenceDataset) -> Int64Array:
+    known = np.concatenate(([0], np.cumsum(histories.items >= RESERVED_IDS)))
+    items = known[histories.offsets[1:]] - known[histories.offsets[:-1]]
+    return np.where(items > 0, 0, np.where(histories.lengths > 0, 1, 2))
 
 
 def _without_history(rows: Rows, user: ColumnRef, known: pa.Array, control: JobControl) -> pa.Array:
@@ -116,29 +113,30 @@ def _without_history(rows: Rows, user: ColumnRef, known: pa.Array, control: JobC
 
 
 def _lists(
-    run: OpenRecommender, users: pa.Array, histories: SequenceDataset, cold: int, top: int, control: JobControl
+    run: OpenRecommender, users: pa.Array, histories: SequenceDataset, bases: Int64Array, top: int, control: JobControl
 ) -> Iterator[pa.Table]:
-    warm = len(users) - cold
     exclude = run.recipe.next_item.exclude_seen
     for block, scores in block_scores(run.model, histories, exclude_seen=exclude, check=control.check):
         control.say(Phase.EVALUATING, "Recommending", block.stop / len(users))
         items, values = top_items(scores, top)
-        yield _table(run, users, block, items, values, warm)
+        yield _table(run, users, block, items, values, bases)
 
 
-def _table(run: OpenRecommender, users: pa.Array, block: slice, items: Int32Array, values: Any, warm: int) -> pa.Table:
+def _table(
+    run: OpenRecommender, users: pa.Array, block: slice, items: Int32Array, values: Any, bases: Int64Array
+) -> pa.Table:
     kept = items >= RESERVED_IDS
     places = np.broadcast_to(np.arange(block.start, block.stop)[:, None], items.shape)[kept]
     ranks = np.broadcast_to(np.arange(1, items.shape[1] + 1), items.shape)[kept]
     chosen = pa.array(items[kept].astype(np.int64) - RESERVED_IDS)
-    basis = np.where(places < warm, HISTORY, COLD)
+    basis = pa.array(BASES).take(pa.array(bases[places]))
     columns = (
         users.take(pa.array(places)),
         pa.array(ranks.astype(np.int32)),
         run.data.sequences.vocabulary.values.take(chosen),
         run.data.items.titles.take(chosen),
         pa.array(values[kept].astype(np.float64)),
-        pa.array(basis.tolist(), pa.string()),
+        basis,
     )
     return pa.table(list(columns), schema=_schema(users, run))
 
@@ -148,14 +146,3 @@ def _schema(users: pa.Array, run: OpenRecommender) -> pa.Schema:
     kinds = (users.type, pa.int32(), item, pa.large_string(), pa.float64(), pa.string())
     names = ("user", "rank", "item", "title", "score", "basis")
     return pa.schema(list(zip(names, kinds, strict=True)))
-
-
-@contextmanager
-def _writer(path: Path, ending: str, schema: pa.Schema) -> Iterator[Any]:
-    """Give a writer of tables: lists of millions of users are never in memory as a whole."""
-    if ending == ".csv":
-        with pa_csv.CSVWriter(path, schema) as csv:
-            yield csv
-    else:
-        with pq.ParquetWriter(path, schema) as parquet:
-            yield parquet

@@ -127,6 +127,7 @@ def test_every_user_gets_a_list_and_cold_ones_are_labelled(world: World, tmp_pat
     cold = [row for row in rows if row["basis"] == "no history"]
     assert {row["user"] for row in cold} == {"newcomer"}
     assert [row["rank"] for row in cold] == [1, 2, 3, 4]
+    assert {row["user"] for row in rows if row["basis"] == "no known item"} == {"one more"}
     seen = {(who, what) for who, what, click in zip(new.columns["who"], new.columns["what"], new.columns["click"],
                                                     strict=True) if click}  # fmt: skip
     assert not any((row["user"], row["item"]) in seen for row in rows)
