@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from crosslens._scratch import scratch
-from crosslens.data import RESERVED_IDS, UNKNOWN_ID, Int32Array, Int64Array
+from crosslens.data import RESERVED_IDS, UNKNOWN_ID, Float32Array, Int32Array, Int64Array
 from crosslens.errors import ParameterError
 from crosslens.relational import ColumnRef, Snapshot
 from crosslens.sequences import SequenceDataset
@@ -123,7 +123,7 @@ def _lists(
 
 
 def _table(
-    run: OpenRecommender, users: pa.Array, block: slice, items: Int32Array, values: Any, bases: Int64Array
+    run: OpenRecommender, users: pa.Array, block: slice, items: Int32Array, values: Float32Array, bases: Int64Array
 ) -> pa.Table:
     kept = items >= RESERVED_IDS
     places = np.broadcast_to(np.arange(block.start, block.stop)[:, None], items.shape)[kept]
