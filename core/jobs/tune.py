@@ -58,6 +58,7 @@ _RANDOM_TRIALS = 6
 _FOR_IMPORTANCE = 8
 """Fewer finished trials than this say nothing about what mattered."""
 _WARM_UP = 2
+_DIGITS = 4
 _CUT = 10
 
 
@@ -385,6 +386,8 @@ def _as_optuna(each: Range, value: Any) -> Any:
 
 
 def _as_plain(each: Range, value: Any) -> Any:
+    if each.type is float and not each.choices:  # few digits: the form and a recipe show what was trained
+        return min(max(float(f"{value:.{_DIGITS}g}"), each.low), each.high)
     if not each.choices:
         return value
     chosen = next(choice for choice in each.choices if _text(choice) == value)

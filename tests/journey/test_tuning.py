@@ -56,6 +56,13 @@ def test_the_first_trial_is_the_recipes_own(shop: Path, tmp_path: Path, services
     assert found.trials[0].epochs <= 5
 
 
+def test_values_are_tried_as_they_are_shown(shop: Path, tmp_path: Path, services: Services) -> None:
+    found, _ = search(tmp_path, services, (shop / "shop.toml").read_text(encoding="utf-8"), trials=3)
+    numbers = [value for trial in found.trials for value in trial.parameters.values() if isinstance(value, float)]
+    assert numbers
+    assert all(value == float(f"{value:.4g}") for value in numbers)
+
+
 def test_stop_keeps_the_trials_that_are_done(shop: Path, tmp_path: Path, services: Services) -> None:
     control = JobControl()
 

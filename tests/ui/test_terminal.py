@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.cells import cell_len
 
 from core.display import Align, Table, TableColumn
 from crosslens import InternalError, SourceError, __version__
 from ui.terminal import cli
 from ui.terminal.doctor import install_packages
 from ui.terminal.parts import Parts
-from ui.terminal.terminal import Terminal, without_nan
+from ui.terminal.terminal import Terminal, parts_of, widths_of, without_nan
 
 
 def parts(**makers: Any) -> Parts:
@@ -115,3 +117,41 @@ def test_a_table_keeps_its_columns_apart(capsys: pytest.CaptureFixture[str]) -> 
     assert "0.512" in shown
     assert "[bold]x" in shown
     assert "on test rows" in shown
+
+
+@pytest.mark.parametrize(
+    ("widths", "room", "parts"),
+    [
+        ([], 80, [[]]),
+        ([5], 80, [[0]]),
+        ([5, 5, 5], 25, [[0, 1, 2]]),
+        ([5, 5, 5], 24, [[0, 1], [0, 2]]),
+        ([5, 50, 5], 20, [[0, 1], [0, 2]]),
+    ],
+    ids=["no column", "one", "they fit", "one letter short", "one that never fits"],
+)
+def test_a_table_too_wide_is_parted_and_each_part_begins_with_the_first_column(
+    widths: list[int], room: int, parts: list[list[int]]
+) -> None:
+    assert parts_of(widths, room) == parts
+
+
+def test_columns_share_the_room_narrow_ones_first() -> None:
+    assert widths_of([4, 4], [6, 40], 31) == [6, 18]
+    assert widths_of([4, 4], [6, 10], 80) == [6, 10]
+    assert widths_of([40, 40], [60, 60], 30) == [40, 40]
+
+
+@pytest.mark.parametrize("room", [40, 80, 200])
+def test_no_word_of_a_table_is_cut_in_a_narrow_terminal(
+    room: int, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(room))
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    names = [f"Parameter{number} regularisation" for number in range(9)]
+    columns = tuple(TableColumn(name, Align.RIGHT, decimals=5) for name in ("trial", *names))
+    Terminal(as_json=False).table(Table("Trials", columns, (tuple(number / 7 for number in range(10)),)))
+    printed = capsys.readouterr().out
+    assert all(f"Parameter{number}" in printed for number in range(9))
+    assert "…" not in printed
+    assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines())) <= room

@@ -7,7 +7,7 @@ import math
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from core.services import JobControl
 
 _WIDTH_IN_A_FILE = 160
+_FRAME = 3
+"""Letters of a table's column beside its text: a space on either side, and a line."""
 
 
 class Terminal:
@@ -58,24 +60,40 @@ class Terminal:
             self._out.print(text)
 
     def table(self, table: Table) -> None:
-        """Print a table for people."""
+        """Print a table for people; one too wide for the terminal in several parts, each with the first column."""
         if self.as_json:
             return
+        from rich.cells import cell_len
+
+        from core.present import format_cell
+
+        rows = [
+            [format_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)] for row in table.rows
+        ]
+        texts = list(zip([column.name for column in table.columns], *rows, strict=True))
+        least = [max(cell_len(word) for text in column for word in text.split() or [""]) for column in texts]
+        most = [max(cell_len(text) for text in column) for column in texts]
+        for number, part in enumerate(parts_of(least, self._out.width)):
+            title = f"{table.title} (continued)" if number and table.title else table.title
+            chosen = [least[place] for place in part], [most[place] for place in part]
+            self._draw(table, rows, dict(zip(part, widths_of(*chosen, self._out.width), strict=True)), title)
+        if table.note:
+            self._out.print(table.note, style="dim")
+
+    def _draw(self, table: Table, rows: Sequence[Sequence[str]], widths: Mapping[int, int], title: str) -> None:
+        """Print the columns that have a width."""
         from rich.table import Table as RichTable
 
         from core.display import Align
-        from core.present import format_cell
 
-        drawn = RichTable(title=table.title or None, title_justify="left", title_style="bold")
-        for column in table.columns:
-            drawn.add_column(column.name, justify="right" if column.align is Align.RIGHT else "left")
-        for number, row in enumerate(table.rows):
+        drawn = RichTable(title=title or None, title_justify="left", title_style="bold")
+        for place, width in widths.items():
+            right = table.columns[place].align is Align.RIGHT
+            drawn.add_column(table.columns[place].name, justify="right" if right else "left", width=width)
+        for number, row in enumerate(rows):
             greyed = bool(table.greyed) and table.greyed[number]
-            cells = [format_cell(cell, column) for cell, column in zip(row, table.columns, strict=True)]
-            drawn.add_row(*cells, style="dim" if greyed else "")
+            drawn.add_row(*(row[place] for place in widths), style="dim" if greyed else "")
         self._out.print(drawn)
-        if table.note:
-            self._out.print(table.note, style="dim")
 
     def problem(self, text: str) -> None:
         """Print a problem in one sentence."""
@@ -166,6 +184,33 @@ def _stopping(stop: threading.Event, console: Console) -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
+
+
+def parts_of(widths: Sequence[int], room: int) -> list[list[int]]:
+    """Return which columns stand beside each other where `room` letters fit; the first one is in every part.
+
+    `widths` are the fewest letters each column needs: those of its longest word.
+    """
+    parts: list[list[int]] = []
+    left = 0
+    for place, width in enumerate(widths[1:], start=1):
+        if not parts or width + _FRAME > left:
+            parts.append([0])
+            left = room - widths[0] - _FRAME - 1
+        parts[-1].append(place)
+        left -= width + _FRAME
+    return parts or [list(range(len(widths)))]
+
+
+def widths_of(least: Sequence[int], most: Sequence[int], room: int) -> list[int]:
+    """Return how wide columns are: their longest word at least, more as long as there is room, narrow ones first."""
+    widths = list(least)
+    left = room - sum(widths) - _FRAME * len(widths) - 1
+    for place in sorted(range(len(widths)), key=lambda place: most[place]):
+        more = max(min(most[place] - widths[place], left), 0)
+        widths[place] += more
+        left -= more
+    return widths
 
 
 def without_nan(value: Any) -> Any:
