@@ -35,8 +35,8 @@ class AutoIntParameters:
     )
     embedding: int = recipe.embedding(16)
     dropout: float = recipe.dropout(0.1)
-    l2: float = recipe.l2(1000.0)
-    learning_rate: float = recipe.learning_rate(0.008)
+    l2: float = recipe.l2(100.0)
+    learning_rate: float = recipe.learning_rate(0.015)
     batch_size: int = recipe.batch_size(1024)
     epochs: int = recipe.epochs(30)
     patience: int = recipe.patience(2)
@@ -45,7 +45,7 @@ class AutoIntParameters:
         "softer attention.", advanced=True,
     )  # fmt: skip
     layer_norm: bool = parameter(
-        True, label="Normalise layers", help="Layer normalisation behind each attention layer; the paper has none.",
+        False, label="Normalise layers", help="Layer normalisation behind each attention layer; the paper has none.",
         advanced=True,
     )  # fmt: skip
     field_dropout: float = recipe.field_dropout(0.02)

@@ -13,9 +13,7 @@ DIFF: numerical fields are value x vector + bias vector, with a trained vector w
 in the attention like the others; the paper has no bias vector.
 DIFF: dropout falls on what leaves a layer, not on the attention weights: what a row attends to is what was trained.
 DIFF: the output bias starts at the logit of the label's rate.
-DIFF: layer normalisation of e' (`layer_norm`) unless switched off. Vectors under a prior are short, so are scores and
-logits made of them; without it training needs many more epochs to reach the same loss, see docs/models/autoint.md.
-Not in the paper, off by default: scores divided by sqrt(D) (`scaled`).
+Not in the paper, off by default: scores divided by sqrt(D) (`scaled`), layer normalisation of e' (`layer_norm`).
 """
 
 from __future__ import annotations
