@@ -17,7 +17,9 @@ except ModuleNotFoundError as error:
     ) from error
 
 # Before the import below, so that a failed promise shows the values that broke it.
-pytest.register_assert_rewrite("crosslens.testing.contract", "crosslens.testing.funnel", "crosslens.testing.next_item")
+pytest.register_assert_rewrite(
+    *(f"crosslens.testing.{name}" for name in ("contract", "funnel", "next_item", "text_encoder"))
+)
 
 from .contract import ModelContract  # noqa: E402
 from .funnel import FunnelContract, main_effects_funnel, with_conversions  # noqa: E402
@@ -43,11 +45,13 @@ from .sequences import (  # noqa: E402
     sequences,
     small_catalogue,
 )
+from .text_encoder import TextEncoderContract  # noqa: E402
 
 __all__ = [
     "FunnelContract",
     "ModelContract",
     "NextItemContract",
+    "TextEncoderContract",
     "all_missing_column",
     "frozen",
     "heavier_positives",

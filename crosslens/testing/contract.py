@@ -60,10 +60,12 @@ class ModelContract:
     task: ClassVar[Task] = Task.CTR
     asking: ClassVar[ExplainContext] = ExplainContext()
     _model: ClassVar[FittedModel | None] = None
+    _seen: ClassVar[tuple[FitProgress, ...] | None] = None
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         cls._model = None
+        cls._seen = None
 
     # -- how the tests train ------------------------------------------------------------------------------------------
 
@@ -85,6 +87,15 @@ class ModelContract:
         if cls._model is None:
             cls._model = cls.fit(_learnable())
         return cls._model
+
+    @classmethod
+    def reported(cls) -> tuple[FitProgress, ...]:
+        """Return what a short training reported, run once for all tests of the class."""
+        if cls._seen is None:
+            seen: list[FitProgress] = []
+            cls.fit(training_data(main_effects(800)), FitContext(seed=1, progress=seen.append))
+            cls._seen = tuple(seen)
+        return cls._seen
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
@@ -220,8 +231,7 @@ class ModelContract:
             return None
 
     def test_progress_is_reported_and_never_goes_back(self) -> None:
-        seen: list[FitProgress] = []
-        self.fit(training_data(main_effects(800)), FitContext(seed=1, progress=seen.append))
+        seen = self.reported()
         moments = [(progress.epoch, progress.step) for progress in seen]
         assert moments
         assert moments == sorted(moments)
@@ -229,11 +239,18 @@ class ModelContract:
         assert all(progress.rows_per_second >= 0 for progress in seen)
 
     def test_progress_carries_finite_validation_metrics(self) -> None:
-        seen: list[FitProgress] = []
-        self.fit(training_data(main_effects(800)), FitContext(seed=1, progress=seen.append))
-        metrics = [value for progress in seen for value in progress.metrics.values()]
+        metrics = [value for progress in self.reported() for value in progress.metrics.values()]
         assert metrics
         assert np.isfinite(metrics).all()
+
+    def test_the_loss_falls_while_it_trains(self) -> None:
+        training = [progress.loss for progress in self.reported() if progress.loss is not None]
+        validation = [progress.metrics["loss"] for progress in self.reported() if "loss" in progress.metrics]
+        losses = training or validation
+        if len(losses) < 2:
+            pytest.skip("reports no loss, or only once")
+        assert np.isfinite(losses).all()
+        assert min(losses[1:]) < losses[0]
 
     # -- what it keeps ------------------------------------------------------------------------------------------------
 
@@ -267,6 +284,11 @@ class ModelContract:
             assert explanation.kind is kind
             _check_explanation(explanation, self.trained(), rows)
 
+    def test_a_single_row_is_explained(self) -> None:
+        row = main_effects(20, seed=5).take(slice(3, 4))
+        for explanation in self.trained().explain(row, sorted(self.spec.explains), self.asking):
+            _check_explanation(explanation, self.trained(), row)
+
     def test_no_rows_have_no_contributions(self) -> None:
         if ExplanationKind.CONTRIBUTIONS not in self.spec.explains:
             pytest.skip("offers no contributions")
@@ -290,7 +312,7 @@ def _learnable() -> TrainingData:
 
 
 def _arrays(data: EncodedDataset) -> list[np.ndarray[Any, Any]]:
-    return [data.ids, data.values, data.target]
+    return [data.ids, data.values, *data.labels.values()]
 
 
 def _log_loss(logits: Float64Array, rows: EncodedDataset) -> float:

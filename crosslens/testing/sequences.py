@@ -13,9 +13,9 @@ _CIRCLE = 6  # items that follow each other
 def sequences(catalogue: Catalogue, histories: list[list[int]]) -> SequenceDataset:
     """Return a dataset of the given item ids per user, oldest first; read-only, as the app's are."""
     lengths = [len(history) for history in histories]
-    offsets = np.concatenate(([0], np.cumsum(lengths))).astype(np.int64)
+    offsets = np.append(0, np.cumsum(lengths)).astype(np.int64)
     items = np.array([item for history in histories for item in history], np.int32)
-    times = np.concatenate([np.arange(length) for length in lengths] or [np.zeros(0)]).astype(np.int64)
+    times = np.concatenate([np.arange(length) for length in lengths] or [np.zeros(0, np.int64)])
     users = np.arange(len(histories), dtype=np.int64)
     for array in (offsets, items, times, users):
         array.flags.writeable = False
