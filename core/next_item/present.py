@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from ..commands import EventEffect
 from ..display import Align, BarList, Cell, LineChart, Series, Table, TableColumn
@@ -47,13 +48,18 @@ def rank_table(qualities: Mapping[str, RankingQuality]) -> Table:
 
 def headline_table(qualities: Mapping[str, RankingQuality]) -> Table:
     """Return the metrics of the headline length alone, one row a model: fits a terminal."""
-    k = next(iter(qualities.values())).headline if qualities else 10
+    k = next((quality.headline for quality in qualities.values()), 10)
+    note = protocol(next(iter(qualities.values()))) if qualities else ""
+    return replace(length_table(qualities, k), title="How well the next item is found", note=note)
+
+
+def length_table(qualities: Mapping[str, RankingQuality], k: int) -> Table:
+    """Return the metrics of lists of one length, one row a model: fits a page."""
     names = [f"{kind}@{k}" for kind in ("ndcg", "hr", "mrr")]
     return Table(
-        title="How well the next item is found",
+        title=f"Lists of {k}",
         columns=(TableColumn("Model"), *(TableColumn(metric_title(name), Align.RIGHT) for name in names)),
         rows=tuple((model, *(_shown(quality, name) for name in names)) for model, quality in qualities.items()),
-        note=protocol(next(iter(qualities.values()))) if qualities else "",
     )
 
 

@@ -15,7 +15,7 @@ from ..recipe import NextItemSplit, Recipe
 from ..recipe_toml import recipe_from_toml
 from ..report.document import Block, Callout, Code, Heading, Paragraph, PictureBlock, ReportDocument
 from ..run_folder import RunFacts
-from .present import group_chart, list_table, metric_title, paired_table, rank_table
+from .present import group_chart, group_table, headline_table, length_table, list_table, metric_title, paired_table
 from .story import NextItemStory, common_warnings, verdicts
 
 
@@ -94,13 +94,18 @@ def _data(report: NextItemReport) -> Iterator[Block]:
 def _quality(report: NextItemReport) -> Iterator[Block]:
     story = report.story
     yield Heading("How well is the next item found?")
-    yield PictureBlock(table=rank_table(story.qualities))
+    yield PictureBlock(table=headline_table(story.qualities))
+    best = story.qualities[story.best]
+    for k in best.at:
+        if k != best.headline:
+            yield PictureBlock(table=length_table(story.qualities, k))
     if story.comparisons:
         yield PictureBlock(table=paired_table(story.comparisons))
     for by in ("length", "popularity"):
         chart = group_chart(story.qualities, by)
         if chart is not None:
             yield PictureBlock(lines=chart)
+        yield PictureBlock(table=group_table(story.qualities, by))
     yield PictureBlock(table=list_table(story.qualities))
 
 
