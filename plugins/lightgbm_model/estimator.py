@@ -18,6 +18,7 @@ from crosslens import (
     parameters_to_plain,
 )
 
+from ..areas import auc
 from ..labels import check_labels, has_both_classes
 from . import LightGBMParameters
 from .fitted import LightGBMModel
@@ -28,8 +29,8 @@ from .training_state import TrainingState, latest_checkpoint, save_checkpoint
 REPORT_SECONDS = 0.1
 CHECKPOINT_TREES = 25
 CHECKPOINT_SECONDS = 10.0
-TRAINING_LOSS_SHARE = 0.02
-"""LightGBM sorts all training rows to tell their loss (it measures AUC too): at most this share of the time."""
+WATCHING_SHARE = 0.01
+"""The training loss is measured, and trees are written into checkpoints, for at most this share of the time each."""
 _VALIDATION = "validation"
 
 
@@ -76,6 +77,7 @@ class LightGBMEstimator:
             num_boost_round=left,
             valid_sets=[_dataset(data.validation, options, reference=train)],
             valid_names=[_VALIDATION],
+            feval=watch.keep_scores if watch.has_auc else None,
             init_model=lgb.Booster(model_str=resumed[1]) if resumed else None,
             callbacks=[watch],
         )
@@ -88,7 +90,7 @@ def lightgbm_options(parameters: LightGBMParameters, context: FitContext) -> dic
         del options[ours]
     return options | {
         "objective": "binary",
-        "metric": ["binary_logloss", "auc"],
+        "metric": "binary_logloss",
         "bagging_freq": int(parameters.bagging_fraction < 1.0),
         "max_depth": parameters.max_depth or -1,
         "seed": context.seed,
@@ -126,12 +128,19 @@ class _Watch:
     reported: float = field(init=False, default=float("-inf"))
     checkpointed: float = field(init=False)
     measuring: float = field(init=False, default=0.0)
+    writing: float = field(init=False, default=0.0)
     has_auc: bool = field(init=False)
+    scores: Any = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.trees_at_start = self.state.trees
         self.started = self.checkpointed = time.monotonic()
         self.has_auc = has_both_classes(self.data.validation.target)
+
+    def keep_scores(self, scores: Any, _: lgb.Dataset) -> tuple[str, float, bool]:
+        """Keep what the trees so far say of validation rows: their AUC is worked out only when it is reported."""
+        self.scores = scores
+        return "scores", 0.0, True
 
     def __call__(self, env: lgb.callback.CallbackEnv) -> None:
         booster, results = cast(lgb.Booster, env.model), env.evaluation_result_list or []
@@ -161,7 +170,7 @@ class _Watch:
         if not ending and now - self.reported < REPORT_SECONDS:
             return
         self.reported = now
-        metrics = {"loss": measured["binary_logloss"]} | ({"auc": measured["auc"]} if self.has_auc else {})
+        metrics = {"loss": measured["binary_logloss"]} | ({"auc": self._area()} if self.has_auc else {})
         grown = self.state.trees - self.trees_at_start
         self.context.progress(
             FitProgress(
@@ -176,8 +185,12 @@ class _Watch:
             )
         )
 
+    def _area(self) -> float:
+        validation = self.data.validation
+        return auc(validation.target, self.scores, validation.weights)
+
     def _training_loss(self, booster: lgb.Booster, now: float, ending: bool) -> float | None:
-        if not ending and self.measuring > TRAINING_LOSS_SHARE * (now - self.started):
+        if not ending and self.measuring > WATCHING_SHARE * (now - self.started):
             return None
         training = {metric: float(value) for _, metric, value, *_ in booster.eval_train()}
         self.measuring += time.monotonic() - now
@@ -185,8 +198,9 @@ class _Watch:
 
     def _checkpoint(self, booster: lgb.Booster, stopping: bool) -> None:
         now = time.monotonic()
-        due = self.state.trees % CHECKPOINT_TREES == 0 or now - self.checkpointed >= CHECKPOINT_SECONDS
-        if due or stopping:
+        by_trees = self.state.trees % CHECKPOINT_TREES == 0 and self.writing <= WATCHING_SHARE * (now - self.started)
+        if by_trees or stopping or now - self.checkpointed >= CHECKPOINT_SECONDS:
             trees = booster.model_to_string(num_iteration=-1)
             save_checkpoint(self.context.checkpoints, self.state, trees, self.identity)
             self.checkpointed = time.monotonic()
+            self.writing += self.checkpointed - now

@@ -14,6 +14,8 @@ from ..labels import has_both_classes
 from .batches import chunks
 from .network import Network
 
+__all__ = ["auc", "log_loss", "predict_logits", "validation_metrics"]
+
 FloatArray = NDArray[np.floating]
 _CHUNK = 4096
 
