@@ -45,16 +45,16 @@ class SasRecParameters:
         2, label="Heads", help="Ways of comparing items in each layer; they divide the width.", minimum=1, maximum=32
     )
     dropout: float = parameter(
-        0.5, search=(0.1, 0.6), label="Dropout",
+        0.4, search=(0.1, 0.6), label="Dropout",
         help="Share of numbers left out at random while training. Higher for small data.",
         minimum=0.0, maximum=0.9, step=0.05,
     )  # fmt: skip
     learning_rate: float = parameter(
-        0.001, search=(0.0003, 0.005), label="Learning rate", help="Size of each step. Lower needs more epochs.",
+        0.003, search=(0.0003, 0.005), label="Learning rate", help="Size of each step. Lower needs more epochs.",
         minimum=1e-6, maximum=1.0, logarithmic=True,
     )  # fmt: skip
     batch_size: int = parameter(
-        256,
+        64,
         search=(64, 512),
         label="Batch size",
         help="Users' sequences per step.",
@@ -67,7 +67,7 @@ class SasRecParameters:
         minimum=1, maximum=10_000,
     )  # fmt: skip
     patience: int = parameter(
-        5, label="Patience", help="Epochs without a better validation NDCG@10 before the learning rate falls tenfold.",
+        3, label="Patience", help="Epochs without a better validation NDCG@10 before the learning rate falls tenfold.",
         minimum=1, maximum=1000, advanced=True,
     )  # fmt: skip
     sampled_above: int = parameter(

@@ -36,7 +36,8 @@ def info_nce(anchors: Tensor, positives: Tensor, users: Tensor, temperature: flo
     cosines = functional.normalize(anchors, dim=1) @ functional.normalize(positives, dim=1).T
     same = (users[:, None] == users) & ~torch.eye(len(users), dtype=torch.bool, device=users.device)
     logits = (cosines / temperature).masked_fill(same, -torch.inf)
-    return functional.cross_entropy(logits, torch.arange(len(users), device=users.device))
+    loss: Tensor = functional.cross_entropy(logits, torch.arange(len(users), device=users.device))
+    return loss
 
 
 class Synthesizer(nn.Module):
@@ -52,7 +53,8 @@ class Synthesizer(nn.Module):
         queries, keys = self.anchor(anchors), self.candidate(candidates)
         scores = (queries[:, None] * keys).sum(2) / keys.shape[2] ** 0.5  # (B, k)
         weights = scores.masked_fill(~found, -torch.inf).softmax(1)
-        return (weights[:, :, None] * states).sum(1)
+        mixed: Tensor = (weights[:, :, None] * states).sum(1)
+        return mixed
 
 
 def replaced(items: Tensor, alike: Tensor, share: float) -> Tensor:
@@ -134,7 +136,7 @@ class Contrast:
         """Return the states (B, k, E) of users (B, k)."""
         if self.bank is not None:
             return self.bank[users]
-        distinct, places = users.unique(return_inverse=True)
+        distinct, places = torch.unique(users, return_inverse=True)
         items, lengths = latest(self.train, distinct.cpu().numpy(), network.length)
         states = network.final(items.to(users.device), lengths.to(users.device))
         return states[places]

@@ -355,7 +355,7 @@ def _part(prefix: str, weights: Weights) -> Weights:
 def _identity(
     parameters: SasRecParameters, train: SequenceDataset, data: SequenceTrainingData, context: FitContext
 ) -> dict[str, Any]:
-    digest = zlib.crc32(np.ascontiguousarray(train.items), zlib.crc32(np.ascontiguousarray(train.offsets)))
+    digest = zlib.crc32(np.ascontiguousarray(train.items).data, zlib.crc32(np.ascontiguousarray(train.offsets).data))
     return {
         "model": type(parameters).__name__,
         "parameters": parameters_to_plain(parameters),

@@ -21,9 +21,11 @@ def needed_memory(train: SequenceDataset, parameters: SasRecParameters) -> int:
     items = train.catalogue.size
     copies = _SAMPLED_COPIES if items - RESERVED_IDS > parameters.sampled_above else _FULL_COPIES
     table = copies * items * parameters.width
-    passes = 3 if isinstance(parameters, SraClParameters) else 1
-    step = passes * parameters.batch_size * parameters.length * parameters.layers * parameters.width * _LAYER_NUMBERS
-    users = len(train) * (2 * parameters.width + parameters.neighbours) if passes > 1 else 0
+    step = parameters.batch_size * parameters.length * parameters.layers * parameters.width * _LAYER_NUMBERS
+    users = 0
+    if isinstance(parameters, SraClParameters):
+        step *= 3  # two views beside the sequence itself
+        users = len(train) * (2 * parameters.width + parameters.neighbours)
     scores = 4 * items  # one user's, ranked
     return _NUMBER * (table + step + users + scores)
 

@@ -13,6 +13,8 @@ DIFF: layer norm after the sum and GELU, as in BERT; the paper has it before and
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -98,9 +100,9 @@ class SasRec(nn.Module):
     def final(self, items: Tensor, lengths: Tensor) -> Tensor:
         """Return the state (B, E) at the last item of every sequence; each has at least one item."""
         x = self._embedded(items, lengths)
-        *before, last = self.blocks
-        for block in before:
+        for block in self.blocks[:-1]:
             x = block(x)
+        last: Any = self.blocks[-1]
         state: Tensor = last.at(x, lengths - 1)
         return state
 

@@ -25,6 +25,7 @@ _WITHOUT_TEXT = "collaborative-svd"
 _BLOCK = 1 << 22  # similarities, or numbers of event vectors, in memory at a time
 _MOST_PAIRS = 1 << 32  # compared for one table of neighbours: about half a minute
 _FEWEST_CANDIDATES = 1024
+_TINY = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,7 @@ def item_vectors(
     parameters: SraClParameters, train: SequenceDataset, context: FitContext
 ) -> tuple[Float32Array, tuple[str, ...]]:
     """Return the encoder's vectors float32 (I, D) and notes; DataError if it gives none of that shape."""
-    encoder, notes = parameters.encoder, ()
+    encoder, notes = parameters.encoder, tuple[str, ...]()
     options = encoder_options(parameters)
     if not train.catalogue.has_text and _WITHOUT_TEXT in context.text_encoders.ids and encoder != _WITHOUT_TEXT:
         notes = (f"No item has a text, so items are alike by who had them ({_WITHOUT_TEXT}).",)
@@ -118,7 +119,9 @@ def mean_vectors(vectors: Float32Array, train: SequenceDataset, half_life: float
         weighted = vectors[part.items] * np.exp2(-age / half_life).astype(np.float32)[:, None]
         found[users] = np.add.reduceat(weighted, part.offsets[:-1], axis=0)
     lengths = np.linalg.norm(found, axis=1, keepdims=True)
-    return np.divide(found, lengths, out=np.zeros_like(found), where=lengths > 1e-12)
+    found[lengths[:, 0] <= _TINY] = 0
+    np.divide(found, lengths, out=found, where=lengths > _TINY)
+    return found
 
 
 def _of_about(users: Int64Array, lengths: Int64Array, events: int) -> list[Int64Array]:

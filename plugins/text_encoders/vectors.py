@@ -22,7 +22,8 @@ def unit(vectors: Any) -> Float32Array:
     """Return the rows made length 1, float32; rows (nearly) 0 become 0."""
     vectors = np.asarray(vectors, np.float64)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > _TINY).astype(np.float32)
+    found = np.divide(vectors, lengths, out=np.zeros_like(vectors), where=lengths > _TINY)
+    return np.asarray(found, np.float32)
 
 
 def reduced(matrix: csr_array, width: int, context: EncodeContext) -> Float32Array:
