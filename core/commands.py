@@ -341,27 +341,53 @@ class ValueTableMade:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """Predict every row of the run's query on `source` (default: the run's own), into a CSV or Parquet file.
+    """Predict every row of the run's query on `source` (default: the run's own), into a CSV, Parquet or Excel file.
 
-    A next-item run writes the `top` items for every user instead.
-
-    Result: Scored.
+    With `into` they become the new table `table` of that database instead; only SQLite, DuckDB, PostgreSQL, MySQL and
+    MariaDB. `keys_only` leaves all columns out but the key of the rows, by which predictions are joined back. A
+    next-item run writes the `top` items for every user instead. Result: Scored.
     """
 
     command: ClassVar[str] = "score"
     project: Path
     run: str
-    output: Path
+    output: Path = Path()
     source: ConnectionSpec | None = None
     top: int = 10
+    keys_only: bool = False
+    into: ConnectionSpec | None = None
+    table: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """Where the predictions are."""
+    """Where the predictions are: a file, or a new `table` of the database `place`."""
 
     output: Path
     rows: int
+    table: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExportModel:
+    """Write the model of a run for use outside: FILE.onnx, or a folder of weights, encoders and instructions.
+
+    Result: ModelExported.
+    """
+
+    command: ClassVar[str] = "export-model"
+    project: Path
+    run: str
+    output: Path
+
+
+@dataclass(frozen=True, slots=True)
+class ModelExported:
+    """The file, or the folder and what is in it."""
+
+    output: Path
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -496,6 +522,7 @@ RESULTS: Mapping[type[Any], type[Any]] = {
     ExplainRow: RowExplained,
     MakeValueTable: ValueTableMade,
     Score: Scored,
+    ExportModel: ModelExported,
     RecommendToUser: UserRecommended,
     ExplainRecommendation: RecommendationExplained,
     MakeReport: ReportMade,

@@ -32,7 +32,7 @@ from .inputs import Inputs
 from .labels import LabelCounts, LabelRule, WeightCheck, label_fields, read_labels
 from .snapshots import Block, Rows, table_rows
 
-__all__ = ["Encoders", "encode", "encode_rows", "fit_encoders", "open_encoded", "read_labels"]
+__all__ = ["Encoders", "encode", "encode_blocks", "encode_rows", "fit_encoders", "open_encoded", "read_labels"]
 
 BoolArray = NDArray[np.bool_]
 Labels = dict[str, Float32Array]
@@ -314,12 +314,12 @@ class _Arrays:
         self._open.__exit__(*error)  # type: ignore[arg-type]
 
 
-def _ahead(work: Callable[[Block], _Encoded], blocks: Iterable[Block], threads: int) -> Iterator[_Encoded]:
+def _ahead(work: Callable[[Block], T], blocks: Iterable[Block], threads: int) -> Iterator[T]:
     """Yield what `work` makes of each block, in order, while the next ones are worked on."""
     if threads <= 1:
         yield from map(work, blocks)
         return
-    waiting: deque[Future[_Encoded]] = deque()
+    waiting: deque[Future[T]] = deque()
     with ThreadPoolExecutor(threads) as pool:
         for block in blocks:
             waiting.append(pool.submit(work, block))
@@ -346,6 +346,18 @@ def open_encoded(folder: Path) -> EncodedDataset:
         raise DataError(
             f"The encoded rows in {folder} are incomplete.", do="Delete the folder; they are made again when needed."
         ) from error
+
+
+def encode_blocks(rows: Rows, encoders: Encoders, *, threads: int = 1) -> Iterator[tuple[Block, EncodedDataset]]:
+    """Yield all rows with all their columns, block by block, and their features in memory, without labels."""
+    maker = _BlockEncoder(replace(encoders, labels=(), weight=None), None)
+    schema = encoders.schema
+
+    def encode_block(block: Block) -> tuple[Block, EncodedDataset]:
+        ids, values = maker.features(Inputs(block))
+        return block, EncodedDataset(schema=schema, ids=ids, values=values)
+
+    yield from _ahead(encode_block, rows.blocks(rows.columns), threads)
 
 
 def encode_rows(table: pa.Table, encoders: Encoders) -> EncodedDataset:

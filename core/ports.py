@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -117,6 +117,24 @@ class Sources(Protocol):
 
     def write_new(self, path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
         """Write a new SQLite database with keys and indexes; StorageError if it exists or the disk is full."""
+
+    def refuse_table(self, connection: ConnectionSpec, table: TableRef) -> None:
+        """Raise unless `table` could be a new table there: StorageError if it exists, SourceError if nobody answers."""
+
+    def write_table(
+        self,
+        connection: ConnectionSpec,
+        table: TableRef,
+        schema: pa.Schema,
+        rows: Iterable[pa.RecordBatch],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Make a table that does not exist, fill it over a connection of its own, return how many rows it has.
+
+        The one thing that is ever written to a database. Whole or not there: after Stopped, an error or a lost
+        connection there is no table. StorageError if it exists, DataError for values it cannot hold.
+        """
 
 
 class Credentials(Protocol):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from crosslens.errors import Stopped
-from crosslens.relational import ConnectionSpec, TableInfo
+from crosslens.relational import ConnectionSpec, TableInfo, TableRef
 
 from .commands import Phase, Progress
 from .credentials import PassingCredentials
@@ -56,6 +56,27 @@ class _SecretSources:
     def write_new(self, path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
         """Write a new database; no secret is needed."""
         self._sources.write_new(path, tables, rows)
+
+    def refuse_table(self, connection: ConnectionSpec, table: TableRef) -> None:
+        """Look with the secret, unless the connection knows its own."""
+        self._sources.refuse_table(self._opened(connection), table)
+
+    def write_table(
+        self,
+        connection: ConnectionSpec,
+        table: TableRef,
+        schema: pa.Schema,
+        rows: Iterable[pa.RecordBatch],
+        *,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> int:
+        """Write with the secret, unless the connection knows its own."""
+        return self._sources.write_table(self._opened(connection), table, schema, rows, should_stop=should_stop)
+
+    def _opened(self, connection: ConnectionSpec) -> ConnectionSpec:
+        """Return a connection to write to: the secret of the rows' source is not sent where another one is named."""
+        knows = connection.secret is not None or connection.credential or connection.password_variable
+        return connection if knows else replace(connection, secret=self._secret)
 
 
 def _silent(_: Progress) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -40,6 +40,7 @@ from .estimate import extraction_estimate, scaled
 from .extract import Extraction, Progress, read_columns, snapshot_key, stored_snapshot, write_snapshot
 from .joins import measure_join, refuse_endless_lists, refuse_multiplying
 from .lookups import row_reader
+from .new_tables import refuse_table, write_table
 from .own_select import MYSQL, POSTGRESQL, STANDARD, Lexicon, single_select
 from .paging import Place, read_page
 from .plan import Plan, known_table, make_plan, own_table, referenced
@@ -82,6 +83,22 @@ class SqlSources:
     def write_new(self, path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
         """Write a new SQLite database with keys and indexes; StorageError if it exists or the disk is full."""
         write_database(path, tables, rows)
+
+    def refuse_table(self, connection: ConnectionSpec, table: TableRef) -> None:
+        """Raise unless `table` could be a new table there; see `new_tables.refuse_table`."""
+        refuse_table(connection, table)
+
+    def write_table(
+        self,
+        connection: ConnectionSpec,
+        table: TableRef,
+        schema: pa.Schema,
+        rows: Iterable[pa.RecordBatch],
+        *,
+        should_stop: Callable[[], bool] = never,
+    ) -> int:
+        """Make and fill a new table over a connection of its own; see `new_tables.write_table`."""
+        return write_table(connection, table, schema, rows, should_stop=should_stop)
 
 
 class SqlSource:

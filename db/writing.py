@@ -24,7 +24,7 @@ from crosslens.relational import ColumnType, TableInfo
 from .errors import storage_error
 
 BATCH_ROWS = 16_384
-_DIALECT = sqlite_dialect.dialect(paramstyle="named")
+SQLITE = sqlite_dialect.dialect(paramstyle="named")
 _WORDS = {
     ColumnType.INTEGER: "INTEGER",
     ColumnType.FLOAT: "REAL",
@@ -38,7 +38,7 @@ _WORDS = {
 }
 
 
-class _Declared(UserDefinedType[Any]):
+class Declared(UserDefinedType[Any]):
     """A type in the words it is declared with."""
 
     cache_ok = True
@@ -47,6 +47,7 @@ class _Declared(UserDefinedType[Any]):
         self.words = words
 
     def get_col_spec(self, **_: Any) -> str:
+        """Return the words."""
         return self.words
 
 
@@ -65,7 +66,7 @@ def write_database(path: Path, tables: Sequence[TableInfo], rows: Mapping[str, p
     except OSError as error:
         raise storage_error(error, path) from error
     except sqlite3.OperationalError as error:
-        raise _sqlite_storage_error(error, path) from error
+        raise sqlite_storage_error(error, path) from error
     except sqlite3.IntegrityError as error:
         raise DataError(
             f"{path.name} was not written.",
@@ -95,11 +96,11 @@ def _fill(connection: sqlite3.Connection, tables: Sequence[TableInfo], rows: Map
         _add_foreign_keys(table, built)
     connection.execute("BEGIN")
     for table in tables:
-        connection.execute(str(CreateTable(built[table.ref.name]).compile(dialect=_DIALECT)))
+        connection.execute(str(CreateTable(built[table.ref.name]).compile(dialect=SQLITE)))
         _insert(connection, table, rows[table.ref.name])
     for schema in built.values():
         for index in sorted(schema.indexes, key=lambda index: str(index.name)):
-            connection.execute(str(CreateIndex(index).compile(dialect=_DIALECT)))
+            connection.execute(str(CreateIndex(index).compile(dialect=SQLITE)))
     connection.execute("COMMIT")
     connection.execute("ANALYZE")
 
@@ -109,7 +110,7 @@ def _table(metadata: sa.MetaData, table: TableInfo) -> sa.Table:
     columns = [
         sa.Column(
             quoted_name(column.name, True),
-            _Declared(column.database_type or _WORDS[column.type]),
+            Declared(column.database_type or _WORDS[column.type]),
             nullable=column.nullable,
             autoincrement=False,
         )
@@ -142,17 +143,18 @@ def _insert(connection: sqlite3.Connection, table: TableInfo, rows: pa.Table) ->
     target = sa.table(quoted_name(table.ref.name, True), *(sa.column(quoted_name(name, True)) for name in names))
     # Positional marks: parameters named after columns would have to survive every odd name.
     statement = sa.insert(target).values({name: sa.literal_column("?") for name in names})
-    connection.executemany(str(statement.compile(dialect=_DIALECT)), _tuples(rows.select(names)))
+    connection.executemany(str(statement.compile(dialect=SQLITE)), _tuples(rows.select(names)))
 
 
 def _tuples(rows: pa.Table) -> Iterator[tuple[Any, ...]]:
     for batch in rows.to_batches(max_chunksize=BATCH_ROWS):
-        yield from zip(*(_storable(column).to_pylist() for column in batch.columns), strict=True)
+        yield from zip(*(storable(column).to_pylist() for column in batch.columns), strict=True)
 
 
-def _storable(column: pa.Array) -> pa.Array:
+def storable(column: pa.Array) -> pa.Array:
+    """Return values as SQLite keeps them: dates and times as ISO text, decimals as text with all digits."""
     if pa.types.is_dictionary(column.type):
-        return _storable(column.dictionary_decode())
+        return storable(column.dictionary_decode())
     if pa.types.is_timestamp(column.type):
         return _iso(column)
     if pa.types.is_date(column.type) or pa.types.is_decimal(column.type):
@@ -183,7 +185,7 @@ def _refuse_existing(path: Path) -> None:
         )
 
 
-def _sqlite_storage_error(error: sqlite3.Error, path: Path) -> StorageError:
+def sqlite_storage_error(error: sqlite3.Error, path: Path) -> StorageError:
     """SQLite keeps the system's error to itself and says only what kind it was."""
     code = getattr(error, "sqlite_errorname", None) or ""
     number = errno.ENOSPC if code.startswith(("SQLITE_FULL", "SQLITE_IOERR_WRITE")) else errno.EIO

@@ -1,74 +1,67 @@
-"""Predictions for every row of a source, into a file."""
+"""Predictions for every row of a source: into a file, or into a new table of a database.
+
+Rows are read to a file of the project, then encoded, predicted and written block by block: memory stays flat whatever
+their number.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.csv as pa_csv
-import pyarrow.parquet as pq
 
 from crosslens._scratch import scratch
-from crosslens.data import Float64Array
-from crosslens.errors import StorageError
+from crosslens.data import EncodedDataset, Float64Array
 from crosslens.models import Predictions
 from crosslens.relational import ColumnRef, JoinKind, QuerySpec, Snapshot
 from crosslens.schema import FieldRole, TimePart
 
 from ..commands import Phase, Score, Scored
-from ..encoding import encode
-from ..files import replace_file
+from ..encoding import encode_blocks
+from ..export.stream import RowStream, distinct_names
 from ..outputs import logits, probability_column
 from ..ports import RowSource
 from ..recipe import Recipe
 from ..recipe_toml import recipe_from_toml
 from ..services import JobControl, Services
-from ..snapshots import snapshot_rows
+from ..snapshots import Block, Rows, snapshot_rows
 from ..source_check import base_key, check_source
-from .data import read_snapshot, reading_progress
+from .data import reading_progress
+from .delivery import check_target, deliver
 from .runs import OpenRun, opened_run
 
-WRITERS: dict[str, Callable[[pa.Table, Path], None]] = {
-    ".csv": lambda table, path: pa_csv.write_csv(_flat(table), path),
-    ".parquet": lambda table, path: pq.write_table(table, path),
-}
-"""How scored rows are written, by the ending of the file."""
-_ROWS_AT_ONCE = 200_000
+_ROWS_AT_ONCE = 1 << 14
+"""So many rows are predicted before Stop is looked at again."""
 
 
 def score(request: Score, services: Services, control: JobControl) -> Scored:
-    """Read the run's columns (never its labels), predict, and write one file."""
-    write = WRITERS.get(request.output.suffix.lower())
-    if write is None:
-        raise StorageError(f"{request.output.name} has an ending that cannot be written.", do="Use .csv or .parquet.")
+    """Read the run's columns (never its labels), predict, and write one file or one new table."""
+    check_target(request, services)
     with (
         opened_run(request.project, request.run, services) as run,
         scratch(run.project.data_folder, ".score-") as folder,
     ):
         recipe = recipe_from_toml(run.record.recipe)
-        snapshot = _extract(recipe, request, folder, services, control)
-        table = read_snapshot(snapshot)
-        scored = _predict(run, table, snapshot, folder, control)
-        control.say(Phase.WRITING, f"Writing {request.output.name}")
-        replace_file(request.output.absolute(), lambda path: write(scored, path))
-        return Scored(request.output.absolute(), table.num_rows)
+        snapshot, key = _extract(recipe, request, folder, services, control)
+        stream = _scored(run, snapshot, key if request.keys_only else (), request, services, control)
+        return deliver(stream, request, services, folder, control)
 
 
-def _extract(recipe: Recipe, request: Score, folder: Path, services: Services, control: JobControl) -> Snapshot:
+def _extract(
+    recipe: Recipe, request: Score, folder: Path, services: Services, control: JobControl
+) -> tuple[Snapshot, tuple[ColumnRef, ...]]:
+    """Return the rows, and their key."""
     connection = request.source or recipe.source
     control.say(Phase.CONNECTING, f"Opening {connection.database}")
     with services.sources.open(connection) as source:
         query = scoring_query(recipe, source)
         check_source(recipe, source, query)
-        return source.extract(
-            query,
-            folder,
-            progress=reading_progress(control),
-            should_stop=control.should_stop,
-        )
+        key = base_key(recipe.query, source)
+        progress = reading_progress(control)
+        return source.extract(query, folder, progress=progress, should_stop=control.should_stop), key
 
 
 def scoring_query(recipe: Recipe, source: RowSource) -> QuerySpec:
@@ -90,22 +83,49 @@ def _needed(name: str, recipe: Recipe, wanted: set[str]) -> bool:
     return name in wanted or any(_needed(child, recipe, wanted) for child in children)
 
 
-def _predict(run: OpenRun, table: pa.Table, snapshot: Snapshot, folder: Path, control: JobControl) -> pa.Table:
-    control.say(Phase.ENCODING, f"Encoding {table.num_rows:,} rows")
-    encoders = replace(run.encoders, columns=snapshot.columns)
-    data = encode(snapshot_rows(snapshot), encoders, folder / "encoded", labels=False)
-    outputs = run.facts.predicted
-    parts: dict[str, list[Float64Array]] = {output: [] for output in outputs}
+def _scored(
+    run: OpenRun,
+    snapshot: Snapshot,
+    kept: tuple[ColumnRef, ...],
+    request: Score,
+    services: Services,
+    control: JobControl,
+) -> RowStream:
+    """Return the `kept` columns (all where none is named) and the probabilities, predicted as they are asked for."""
+    rows, outputs = snapshot_rows(snapshot), run.facts.predicted
+    shown = kept or snapshot.columns
+    names = _column_names(shown, recipe_names(run), plain_keys=request.into is not None)
+    kinds = [*(rows.type_of(column) for column in shown), *(pa.float64() for _ in outputs)]
+    named = distinct_names([*names, *map(probability_column, outputs)])
+    schema = pa.schema(list(zip(named, kinds, strict=True)))
+    return RowStream(schema, _predicted(run, rows, shown, schema, services.threads, control), rows.count)
+
+
+def _predicted(
+    run: OpenRun, rows: Rows, shown: tuple[ColumnRef, ...], schema: pa.Schema, threads: int, control: JobControl
+) -> Iterator[pa.Table]:
+    encoders = replace(run.encoders, columns=rows.columns)
+    control.say(Phase.EVALUATING, f"Predicting {rows.count:,} rows", 0.0)
+    for block, data in encode_blocks(rows, encoders, threads=min(threads, 2)):
+        chances = _probabilities(run, data, control)
+        yield pa.table([*(block.column(ref) for ref in shown), *chances], schema=schema)
+        _tell(block, rows.count, control)
+
+
+def _tell(block: Block, rows: int, control: JobControl) -> None:
+    done = block.start + block.rows
+    control.say(Phase.EVALUATING, f"Predicting: {done:,} of {rows:,} rows", done / rows)
+
+
+def _probabilities(run: OpenRun, data: EncodedDataset, control: JobControl) -> list[Float64Array]:
+    """Return the probabilities of every output, each (N,)."""
+    parts: dict[str, list[Float64Array]] = {output: [] for output in run.facts.predicted}
     for start in range(0, len(data), _ROWS_AT_ONCE):
         control.check()
-        control.say(Phase.EVALUATING, "Predicting", start / len(data))
         predictions = run.model.predict(data.take(slice(start, start + _ROWS_AT_ONCE)))
-        for output in outputs:
-            parts[output].append(Predictions({output: logits(predictions, output)}).probability())
-    columns = [table.column(index) for index in range(table.num_columns)]
-    names = _column_names(snapshot.columns, recipe_names(run))
-    chances = [pa.chunked_array([pa.array(part) for part in parts[output]], type=pa.float64()) for output in outputs]
-    return pa.table([*columns, *chances], names=[*names, *map(probability_column, outputs)])
+        for output, found in parts.items():
+            found.append(Predictions({output: logits(predictions, output)}).probability())
+    return [np.concatenate(found) for found in parts.values()]
 
 
 def recipe_names(run: OpenRun) -> dict[ColumnRef, str]:
@@ -114,14 +134,6 @@ def recipe_names(run: OpenRun) -> dict[ColumnRef, str]:
     return {field.column: field.name for field in fields if field.role is not FieldRole.IGNORE}
 
 
-def _column_names(columns: tuple[ColumnRef, ...], known: dict[ColumnRef, str]) -> list[str]:
-    return [known.get(column, str(column)) for column in columns]
-
-
-def _flat(table: pa.Table) -> pa.Table:
-    """Return the table with several values of a row written as one text, parted by |: CSV knows no lists."""
-    for place, kind in enumerate(table.schema.types):
-        if pa.types.is_list(kind):
-            texts = pc.binary_join(table.column(place).cast(pa.list_(pa.string())), "|")
-            table = table.set_column(place, table.schema.names[place], texts)
-    return table
+def _column_names(columns: tuple[ColumnRef, ...], known: dict[ColumnRef, str], *, plain_keys: bool) -> list[str]:
+    """Return what columns are called: as the recipe does, others "table.column", or in a table by their own name."""
+    return [known.get(column, column.column if plain_keys else str(column)) for column in columns]

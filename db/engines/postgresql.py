@@ -36,7 +36,6 @@ from .reflection import reflect_schema
 from .server import CONNECT_SECONDS, LOCK_SECONDS, ServerSession, static_engine, with_default_schema
 
 _OPTIONS = {
-    "default_transaction_read_only": "on",
     "lock_timeout": f"{LOCK_SECONDS}s",
     "TimeZone": "UTC",
     "DateStyle": "ISO",
@@ -81,6 +80,7 @@ class PostgreSqlSession(ServerSession):
 
     lexicon = POSTGRESQL
     driver_errors = (sa.exc.DBAPIError, psycopg.Error)
+    reads_only = True
 
     def __init__(self, connection: ConnectionSpec) -> None:
         super().__init__(connection)
@@ -103,7 +103,8 @@ class PostgreSqlSession(ServerSession):
     def _connected(self) -> psycopg.Connection[Any]:
         spec = self._spec
         options = {"connect_timeout": str(CONNECT_SECONDS), "application_name": "Crosslens", **spec.options}
-        settings = " ".join(f"-c {name}={value}" for name, value in _OPTIONS.items())
+        guard = {"default_transaction_read_only": "on" if self.reads_only else "off"}
+        settings = " ".join(f"-c {name}={value}" for name, value in {**_OPTIONS, **guard}.items())
         own: dict[str, Any] = {
             **options,
             "client_encoding": "utf8",
@@ -118,7 +119,7 @@ class PostgreSqlSession(ServerSession):
             prepare_threshold=None,
             **own,
         )
-        raw.read_only = True
+        raw.read_only = self.reads_only
         register_loaders(raw)
         return raw
 
