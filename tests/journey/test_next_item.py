@@ -103,7 +103,7 @@ def test_every_user_gets_a_list(trip: Trip, tmp_path: Path) -> None:
     scored = perform(Score(trip.project, trip.runs["sra-cl"].id, output, top=3), trip.services, JobControl())
     table = pq.read_table(output)
     assert scored.rows == table.num_rows
-    assert set(table["basis"].to_pylist()) == {"history", "no history"}
+    assert set(table["basis"].to_pylist()) == {"history", "no known item", "no history"}
     assert set(table["rank"].to_pylist()) == {1, 2, 3}
 
 
