@@ -37,7 +37,6 @@ MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "shared+clicked": ("esmm", {"variant": "shared+clicked"}),
     "esmm": ("esmm", {}),
     "esmm, lambda 1": ("esmm", {"lambda_cvr": 1.0}),
-    "esmm, lambda 5": ("esmm", {"lambda_cvr": 5.0}),
     "esmm-ns": ("esmm", {"variant": "esmm-ns"}),
     "escm2-ips": ("esmm", {"variant": "escm2-ips"}),
     "lightgbm": ("lightgbm-funnel", {}),
@@ -49,8 +48,7 @@ COMPARED = (
     ("p2", "esmm", "shared+clicked"),
     ("p3", "esmm", "shared+clicked"),
     ("p3", "esmm, lambda 1", "esmm"),
-    ("p3", "esmm, lambda 5", "esmm"),
-    ("p3", "esmm, lambda 5", "shared+clicked"),
+    ("p3", "esmm, lambda 1", "shared+clicked"),
 )
 """Preset, first and second model of the differences that are shown."""
 
