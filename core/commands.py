@@ -252,6 +252,40 @@ class Trained:
 
 
 @dataclass(frozen=True, slots=True)
+class EstimateTraining:
+    """Estimate what training the models of a recipe would take on `rows` rows, without reading any.
+
+    `distinct` says how many different values fields have, by name. Result: TrainingEstimated.
+    """
+
+    command: ClassVar[str] = "estimate-training"
+    recipe: str
+    rows: int
+    distinct: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEstimate:
+    """Bytes of memory, seconds of an epoch and the most epochs; None where the model cannot say.
+
+    `obstacle` is why it could not be trained at all, with what to change.
+    """
+
+    model: str
+    memory: int | None = None
+    seconds: float | None = None
+    epochs: int | None = None
+    obstacle: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingEstimated:
+    """An estimate for each model, in the order of the recipe."""
+
+    models: tuple[ModelEstimate, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Tune:
     """Search one model's parameters on validation rows: so many trials, and no new one after `minutes` (0: no limit).
 
@@ -517,6 +551,7 @@ RESULTS: Mapping[type[Any], type[Any]] = {
     ProposeQuery: QueryProposal,
     PrepareFields: Preparation,
     MakeSample: SampleMade,
+    EstimateTraining: TrainingEstimated,
     Train: Trained,
     Tune: Tuned,
     ExplainRow: RowExplained,

@@ -30,6 +30,7 @@ from .explanations import (
 from .hooks import API_VERSION, hookimpl, hookspec
 from .models import (
     Checkpoints,
+    EstimatingEstimator,
     Estimator,
     ExplainContext,
     FitContext,
@@ -40,6 +41,7 @@ from .models import (
     Output,
     Predictions,
     Task,
+    TrainingEstimate,
 )
 from .parameters import (
     ParameterInfo,
@@ -78,6 +80,7 @@ __all__ = [
     "EncodedDataset",
     "EncodedField",
     "EncodedSchema",
+    "EstimatingEstimator",
     "Estimator",
     "ExplainContext",
     "Explanation",
@@ -117,6 +120,7 @@ __all__ = [
     "TextEncoderSpec",
     "TextEncoders",
     "TrainingData",
+    "TrainingEstimate",
     "UserError",
     "describe_parameters",
     "hookimpl",

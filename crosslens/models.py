@@ -166,12 +166,32 @@ class Estimator(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class TrainingEstimate:
+    """What a training would take: bytes of memory beyond its rows, seconds of an epoch, and the most epochs."""
+
+    memory: int
+    epoch_seconds: float
+    epochs: int
+
+
+class EstimatingEstimator(Estimator, Protocol):
+    """An estimator that can say beforehand what its training would take; its `ModelSpec` says that it `estimates`."""
+
+    def estimate(self, data: TrainingData, context: FitContext) -> TrainingEstimate:
+        """Return what `fit` would take, within seconds and before anything large is allocated.
+
+        DataError, with what to change, where it would not fit into the free memory.
+        """
+
+
+@dataclass(frozen=True, slots=True)
 class ModelSpec:
     """A model as plugins register it: data about the model and two functions; importing it must be cheap.
 
     `build(parameters)` makes an estimator, `load(folder)` reads what `FittedModel.save` wrote. Both may import their
     heavy libraries when called; the module that holds the spec must not. A model of the task NEXT_ITEM builds a
-    `NextItemEstimator` and loads a `NextItemModel`; any other an `Estimator` and a `FittedModel`.
+    `NextItemEstimator` and loads a `NextItemModel`; any other an `Estimator` and a `FittedModel`. One that `estimates`
+    builds an `EstimatingEstimator`.
     """
 
     id: str
@@ -185,3 +205,4 @@ class ModelSpec:
     explains: frozenset[ExplanationKind] = frozenset()
     version: str = "1"
     paper: str = ""
+    estimates: bool = False

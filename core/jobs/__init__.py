@@ -8,6 +8,7 @@ from typing import Any
 from ..commands import (
     CountRows,
     EstimateQuery,
+    EstimateTraining,
     ExplainRecommendation,
     ExplainRow,
     MakeReport,
@@ -33,6 +34,7 @@ from .browse import (
     propose_query,
     read_page,
 )
+from .estimate import estimate_training
 from .explain import explain_row, make_value_table
 from .next_item_ask import explain_recommendation, recommend_to_user
 from .report import make_report
@@ -50,6 +52,7 @@ HANDLERS: Mapping[type, Callable[[Any, Services, JobControl], Any]] = {
     ProposeQuery: propose_query,
     PrepareFields: prepare_fields,
     MakeSample: make_sample,
+    EstimateTraining: estimate_training,
     Train: train,
     Tune: tune,
     ExplainRow: explain_row,

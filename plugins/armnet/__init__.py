@@ -95,6 +95,7 @@ SPECS = (
         load=load,
         explains=_EXPLAINS,
         paper=_PAPER,
+        estimates=True,
     ),
     ModelSpec(
         id=ARM_NET_PLUS,
@@ -106,6 +107,7 @@ SPECS = (
         load=load,
         explains=_EXPLAINS,
         paper=_PAPER,
+        estimates=True,
     ),
 )
 

@@ -96,6 +96,7 @@ SPECS = (
         load=load,
         explains=_EXPLAINS,
         paper=_PAPER,
+        estimates=True,
     ),
     ModelSpec(
         id=AUTO_INT_PLUS,
@@ -107,6 +108,7 @@ SPECS = (
         load=load,
         explains=_EXPLAINS,
         paper=_PAPER,
+        estimates=True,
     ),
 )
 

@@ -113,6 +113,7 @@ SPEC = ModelSpec(
     explains=frozenset({ExplanationKind.CONTRIBUTIONS}),
     paper="Ma et al., Entire Space Multi-Task Model: An Effective Approach for Estimating Post-Click Conversion Rate, "
     "SIGIR 2018",
+    estimates=True,
 )
 
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from crosslens import EncodedSchema, FitContext, TrainingData
+from crosslens import EncodedSchema, FitContext, TrainingData, TrainingEstimate
 
 from ..funnel import Rates, check_funnel
 from ..neural.click import check_features
 from ..neural.imbalance import Imbalance
-from ..neural.training import Estimate, Objective, estimate_training, train_network
+from ..neural.training import Objective, estimate_training, train_network
 from . import EsmmParameters
 from .fitted import EsmmModel
 from .losses import EsmmLoss
@@ -35,11 +35,11 @@ class EsmmEstimator:
         trained = train_network(self._maker(data), objective, self.parameters, data, context)
         return EsmmModel.from_training(trained, self.parameters, data.train)
 
-    def estimate(self, data: TrainingData, context: FitContext) -> Estimate:
+    def estimate(self, data: TrainingData, context: FitContext) -> TrainingEstimate:
         """Return the memory and the seconds per epoch that `fit` would take; DataError as `fit` raises it."""
         self._check(data)
         objective = self._objective(data)
-        return estimate_training(self._maker(data), objective, self.parameters, data, context)
+        return estimate_training(self._maker(data), objective, self.parameters, data, context).told(self.parameters)
 
     def _check(self, data: TrainingData) -> None:
         check_funnel(data)

@@ -13,7 +13,7 @@ import numpy as np
 from torch import Tensor
 from torch.nn import functional
 
-from crosslens import DataError, EncodedDataset, EncodedSchema, FitContext, TrainingData
+from crosslens import DataError, EncodedDataset, EncodedSchema, FitContext, TrainingData, TrainingEstimate
 from crosslens.data import Float64Array
 
 from ..labels import check_labels
@@ -22,7 +22,7 @@ from .fitted import FittedNetwork
 from .network import Network
 from .recipe import Recipe
 from .scoring import validation_metrics
-from .training import Estimate, Objective, estimate_training, train_network
+from .training import Objective, estimate_training, train_network
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class ClickEstimator:
         trained = train_network(self._maker(data), objective, self.parameters, data, context)
         return self.model.from_training(trained, self.parameters, data.train)
 
-    def estimate(self, data: TrainingData, context: FitContext) -> Estimate:
+    def estimate(self, data: TrainingData, context: FitContext) -> TrainingEstimate:
         """Return the memory and the seconds per epoch that `fit` would take, from three steps on a copy.
 
         DataError as `fit` raises it before its first step.
@@ -53,7 +53,7 @@ class ClickEstimator:
         check_labels(data)
         check_features(data)
         objective = click_objective(data.schema.labels[0])
-        return estimate_training(self._maker(data), objective, self.parameters, data, context)
+        return estimate_training(self._maker(data), objective, self.parameters, data, context).told(self.parameters)
 
     def _maker(self, data: TrainingData) -> Callable[[EncodedSchema], Network]:
         rate = float(np.average(data.train.target, weights=data.train.weights))

@@ -25,6 +25,7 @@ from crosslens import (
     FitProgress,
     Stopped,
     TrainingData,
+    TrainingEstimate,
     parameters_to_plain,
 )
 from crosslens.data import Float64Array
@@ -99,6 +100,10 @@ class Estimate:
 
     memory: MemoryNeeded
     pace: Pace
+
+    def told(self, recipe: Recipe) -> TrainingEstimate:
+        """Return it in the app's words."""
+        return TrainingEstimate(self.memory.total, self.pace.epoch_seconds, recipe.epochs)
 
 
 def estimate_training(

@@ -12,7 +12,7 @@ from crosslens import ModelSpec
 from crosslens.parameters import describe_parameters, parameters_from_plain
 from plugins import builtin_plugins
 
-MODELS = load_plugins(builtin_plugins(), entry_points=False).models()
+MODELS = load_plugins(builtin_plugins()).models()
 SEARCHED = [spec for spec in MODELS if any(info.search for info in describe_parameters(spec.parameters))]
 
 

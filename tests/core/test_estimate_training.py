@@ -1,0 +1,151 @@
+"""What a training would take, estimated on rows made up for it: nothing is read, nothing large is allocated."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from core.commands import EstimateTraining, ModelEstimate
+from core.jobs.estimate import estimate_training
+from core.made_up_rows import made_up_rows, made_up_schema
+from core.recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
+from core.recipe_toml import recipe_to_toml
+from core.services import JobControl, Services
+from crosslens import DataError, FieldKind, FieldRole, FitContext, ModelSpec, Task, TrainingData, TrainingEstimate
+from crosslens import parameter as declared
+from crosslens.relational import ColumnRef, ConnectionSpec, QuerySpec, TableRef
+from crosslens.schema import Field, FieldSchema, TimePart
+
+
+def column(name: str, kind: FieldKind, role: FieldRole = FieldRole.FEATURE, **more: Any) -> Field:
+    return Field(ColumnRef("t", name), name, kind, role, **more)
+
+
+FIELDS = FieldSchema(
+    (
+        column("clicked", FieldKind.NUMERICAL, FieldRole.CLICK),
+        column("bought", FieldKind.NUMERICAL, FieldRole.CONVERSION),
+        column("price", FieldKind.NUMERICAL),
+        column("age", FieldKind.NUMERICAL, bins=5),
+        column("city", FieldKind.CATEGORICAL),
+        column("seen", FieldKind.TIMESTAMP, parts=(TimePart.HOUR, TimePart.AGE)),
+        column("note", FieldKind.TEXT, FieldRole.IGNORE),
+    )
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Parameters:
+    batch_size: int = declared(100, label="Batch size", minimum=1)
+    epochs: int = declared(7, label="Epochs", minimum=1)
+
+
+class Telling:
+    """Says that an epoch takes a millisecond a row, and remembers what it was shown."""
+
+    shown: TrainingData | None = None
+
+    def __init__(self, parameters: Parameters) -> None:
+        self.parameters = parameters
+
+    def estimate(self, data: TrainingData, context: FitContext) -> TrainingEstimate:
+        Telling.shown = data
+        return TrainingEstimate(1_000_000, len(data.train) / 1000, self.parameters.epochs)
+
+
+class TooLarge(Telling):
+    def estimate(self, data: TrainingData, context: FitContext) -> TrainingEstimate:
+        raise DataError("It needs 9 GB of memory.", why="8 are free.", do="Hash city.")
+
+
+class Broken(Telling):
+    def estimate(self, data: TrainingData, context: FitContext) -> TrainingEstimate:
+        raise RuntimeError("a stranger's mistake")
+
+
+def never(_: Any) -> Any:
+    raise AssertionError("a model that cannot estimate is not built")
+
+
+def spec(name: str, build: Any, *, task: Task = Task.CTR, estimates: bool = True) -> ModelSpec:
+    return ModelSpec(name, name, "", task, Parameters, build, never, estimates=estimates)
+
+
+MODELS = {
+    each.id: each
+    for each in (
+        spec("telling", Telling), spec("funnel", Telling, task=Task.FUNNEL), spec("too-large", TooLarge),
+        spec("broken", Broken), spec("silent", never, estimates=False), spec("next", never, task=Task.NEXT_ITEM),
+    )
+}  # fmt: skip
+
+
+class Host:
+    def model(self, name: str) -> ModelSpec:
+        return MODELS[name]
+
+
+def asked(*models: ModelChoice, rows: int = 10_000, **distinct: int) -> tuple[ModelEstimate, ...]:
+    recipe = Recipe(
+        ConnectionSpec("sqlite", "shop.db"), QuerySpec(TableRef("t"), tuple(each.column for each in FIELDS)), FIELDS,
+        SplitSpec(SplitMethod.RANDOM, validation=0.1, test=0.2), models,
+    )  # fmt: skip
+    services = Services(sources=None, projects=None, host=Host())  # type: ignore[arg-type]
+    request = EstimateTraining(recipe_to_toml(recipe), rows, distinct)
+    return estimate_training(request, services, JobControl()).models
+
+
+def test_fields_are_made_up_as_they_would_be_encoded() -> None:
+    schema = made_up_schema(FIELDS, {"city": 90})
+    sizes = {each.name: each.cardinality for each in schema.fields}
+    assert sizes == {"age": 7, "city": 92, "seen hour": 26, "price": 0, "seen age": 0}
+    assert schema.labels == ("click", "conversion")
+    assert made_up_schema(FIELDS, {"city": 90}, hash_buckets=50).categorical[1].cardinality == 52
+
+
+@pytest.mark.parametrize("rows", [4, 5, 1000])
+def test_made_up_rows_can_be_learned_from(rows: int) -> None:
+    data = made_up_rows(made_up_schema(FIELDS, {"city": 90}), rows).train
+    clicked = np.asarray(data.labels["click"]) > 0.5
+    assert len(data) == rows
+    assert 0 < clicked.sum() < rows
+    assert set(np.asarray(data.labels["conversion"])[clicked]) == {0.0, 1.0}
+    assert data.local_ids().min() >= 0
+    assert (data.local_ids() < [each.cardinality for each in data.schema.categorical]).all()
+
+
+def test_seconds_are_those_of_all_training_rows_and_memory_holds_the_rows_too() -> None:
+    (found,) = asked(ModelChoice("telling", {"epochs": 3}), city=90)
+    assert Telling.shown is not None
+    assert len(Telling.shown.train) == 400
+    assert found == ModelEstimate("telling", 1_000_000 + 10_000 * 4 * 7, pytest.approx(7.0), 3)
+
+
+def test_a_model_of_one_label_is_shown_one() -> None:
+    asked(ModelChoice("telling"))
+    assert Telling.shown is not None
+    assert Telling.shown.schema.labels == ("click",)
+    asked(ModelChoice("funnel"))
+    assert Telling.shown.schema.labels == ("click", "conversion")
+
+
+def test_few_rows_are_enough_to_estimate() -> None:
+    (found,) = asked(ModelChoice("telling"), rows=1)
+    assert found.seconds == pytest.approx(0.004)
+
+
+def test_what_does_not_fit_is_told_as_an_obstacle_and_the_others_keep_their_figures() -> None:
+    large, broken, silent, following, telling = asked(
+        *map(ModelChoice, ("too-large", "broken", "silent", "next", "telling"))
+    )
+    assert large == ModelEstimate("too-large", obstacle="It needs 9 GB of memory. 8 are free. Hash city.")
+    assert [broken, silent, following] == [ModelEstimate(name) for name in ("broken", "silent", "next")]
+    assert telling.seconds is not None
+
+
+def test_parameters_out_of_range_are_an_obstacle() -> None:
+    (found,) = asked(ModelChoice("telling", {"epochs": 0}))
+    assert "Epochs cannot be 0" in found.obstacle
