@@ -71,13 +71,13 @@ class LightGBMEstimator:
             return lgb.Booster(model_str=resumed[1])
         options = lightgbm_options(self.parameters, context)
         train = _dataset(data.train, options)
+        watch.validation = _dataset(data.validation, options, reference=train)
         return lgb.train(
             options,
             train,
             num_boost_round=left,
-            valid_sets=[_dataset(data.validation, options, reference=train)],
+            valid_sets=[watch.validation],
             valid_names=[_VALIDATION],
-            feval=watch.keep_scores if watch.has_auc else None,
             init_model=lgb.Booster(model_str=resumed[1]) if resumed else None,
             callbacks=[watch],
         )
@@ -130,17 +130,12 @@ class _Watch:
     measuring: float = field(init=False, default=0.0)
     writing: float = field(init=False, default=0.0)
     has_auc: bool = field(init=False)
-    scores: Any = field(init=False, default=None)
+    validation: lgb.Dataset | None = field(init=False, default=None)
 
     def __post_init__(self) -> None:
         self.trees_at_start = self.state.trees
         self.started = self.checkpointed = time.monotonic()
         self.has_auc = has_both_classes(self.data.validation.target)
-
-    def keep_scores(self, scores: Any, _: lgb.Dataset) -> tuple[str, float, bool]:
-        """Keep what the trees so far say of validation rows: their AUC is worked out only when it is reported."""
-        self.scores = scores
-        return "scores", 0.0, True
 
     def __call__(self, env: lgb.callback.CallbackEnv) -> None:
         booster, results = cast(lgb.Booster, env.model), env.evaluation_result_list or []
@@ -170,7 +165,7 @@ class _Watch:
         if not ending and now - self.reported < REPORT_SECONDS:
             return
         self.reported = now
-        metrics = {"loss": measured["binary_logloss"]} | ({"auc": self._area()} if self.has_auc else {})
+        metrics = {"loss": measured["binary_logloss"]} | ({"auc": self._area(booster)} if self.has_auc else {})
         grown = self.state.trees - self.trees_at_start
         self.context.progress(
             FitProgress(
@@ -185,9 +180,17 @@ class _Watch:
             )
         )
 
-    def _area(self) -> float:
-        validation = self.data.validation
-        return auc(validation.target, self.scores, validation.weights)
+    def _area(self, booster: lgb.Booster) -> float:
+        """Return the AUC of validation rows; asked for with every tree it would take as long as the loss itself."""
+        rows, found = self.data.validation, list[float]()
+
+        def measure(scores: Any, _: lgb.Dataset) -> tuple[str, float, bool]:
+            found.append(auc(rows.target, scores, rows.weights))
+            return "auc", found[-1], True
+
+        assert self.validation is not None, "trees grow on training rows beside validation rows"
+        booster.eval(self.validation, _VALIDATION, measure)
+        return found[-1]
 
     def _training_loss(self, booster: lgb.Booster, now: float, ending: bool) -> float | None:
         if not ending and self.measuring > WATCHING_SHARE * (now - self.started):
