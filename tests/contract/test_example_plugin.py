@@ -1,52 +1,40 @@
-"""The plugin under examples/ is what a stranger would write: it loads by its entry point and keeps the contract."""
+"""The plugins under examples/ are what strangers would write: `crosslens plugin check` finds nothing wrong with them."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tomllib
-from importlib import import_module
 from pathlib import Path
 
-import pluggy
 import pytest
 
-from crosslens import FitContext, hooks
-from crosslens.testing import training_data, xor
+from core.plugin_kit.check import Verdict, check_plugin
+from core.plugins.manifest import MANIFEST_NAME, parse_manifest
 
-_ROOT = Path(__file__).parents[2]
-_EXAMPLE = _ROOT / "examples" / "crosslens-cross-tables"
-
-
-@pytest.fixture
-def manager(monkeypatch: pytest.MonkeyPatch) -> pluggy.PluginManager:
-    monkeypatch.syspath_prepend(str(_EXAMPLE))
-    announced = tomllib.loads((_EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))["project"]["entry-points"]
-    manager = pluggy.PluginManager(hooks.PROJECT)
-    manager.add_hookspecs(hooks)
-    for name, module in announced[hooks.ENTRY_POINT_GROUP].items():
-        manager.register(import_module(module), name)
-    manager.check_pending()
-    return manager
+_EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("crosslens-*"))
+_MARKS = {"crosslens-dcn": pytest.mark.slow}
 
 
-def test_its_model_trains_after_loading_from_its_folder(manager: pluggy.PluginManager) -> None:
-    ((spec,),) = manager.hook.crosslens_register_models()
-    model = spec.build(spec.parameters()).fit(training_data(xor()), FitContext())
-    fresh = xor(200, seed=9, noise=0.0)
-    assert ((model.predict(fresh).logit() > 0) == (fresh.target > 0.5)).all()
+@pytest.mark.parametrize(
+    "example", [pytest.param(path, id=path.name, marks=_MARKS.get(path.name, ())) for path in _EXAMPLES]
+)
+def test_an_example_is_fit_to_be_given_away(example: Path) -> None:
+    checked = check_plugin(example)
+    found = {finding.name: finding for finding in checked.findings}
+    assert {"file", "manifest", "import", "registers", "contract", "own tests"} == set(found)
+    assert [each for each in checked.findings if each.verdict is not Verdict.PASSED] == []
+    assert " passed" in found["contract"].said[0]
 
 
-def test_its_own_tests_pass_as_its_author_would_run_them() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:pytest-qt"],
-        cwd=_EXAMPLE,
-        env=dict(os.environ, PYTHONPATH=os.pathsep.join([str(_ROOT), str(_EXAMPLE)]), PYTHONDONTWRITEBYTECODE="1"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout
-    assert " passed" in done.stdout
-    assert "failed" not in done.stdout
+@pytest.mark.parametrize("example", _EXAMPLES, ids=lambda path: path.name)
+def test_project_and_manifest_of_an_example_say_the_same(example: Path) -> None:
+    project = tomllib.loads((example / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    (place,) = example.glob(f"*/{MANIFEST_NAME}")
+    manifest = parse_manifest(place.read_text(encoding="utf-8"))
+    assert manifest.version == project["version"]
+    assert manifest.licence == project["license"]
+    assert manifest.authors == tuple(author["name"] for author in project["authors"])
+    assert list(project["entry-points"]["crosslens"].values()) == [manifest.entry]
+
+
+def test_the_examples_are_the_three_kinds_a_guide_can_point_at() -> None:
+    assert [path.name for path in _EXAMPLES] == ["crosslens-cross-tables", "crosslens-dcn", "crosslens-text-encoder"]
