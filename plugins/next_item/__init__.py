@@ -31,7 +31,7 @@ class ItemKnnParameters:
     """How similarity is measured and how the history is weighed."""
 
     neighbours: int = parameter(
-        100, search=(20, 500), label="Neighbours", help="How many items alike are kept for each item.",
+        300, search=(20, 500), label="Neighbours", help="How many items alike are kept for each item.",
         minimum=1, maximum=10_000, logarithmic=True,
     )  # fmt: skip
     shrinkage: float = parameter(
@@ -40,7 +40,7 @@ class ItemKnnParameters:
         minimum=0.0, maximum=10_000.0,
     )  # fmt: skip
     half_life: float = parameter(
-        2.0, search=(0.5, 20.0), label="Half-life", help="An item so many events older counts half.",
+        1.0, search=(0.5, 20.0), label="Half-life", help="An item so many events older counts half.",
         minimum=0.1, maximum=1e6, logarithmic=True,
     )  # fmt: skip
     longest: int = parameter(
