@@ -81,7 +81,7 @@ class _Watch:
     def start(cls, parameters: LightGBMParameters, data: TrainingData, context: FitContext) -> _Watch:
         rate = min(max(Rates.of(data.train).conversion, 1e-6), 1 - 1e-6)
         converted = conversion_rows(data.validation)
-        losses = -np.where(converted.target > 0.5, np.log(rate), np.log1p(-rate))
+        losses = np.where(np.asarray(converted.target) > 0.5, -np.log(rate), -np.log1p(-rate))
         identity = {"parameters": parameters_to_plain(parameters), "seed": context.seed, "rows": len(data.train)}
         prior = float(np.average(losses, weights=_weights(converted))) if len(converted) else 0.0
         return cls(context, identity, float(_weights(converted).sum() / _weights(data.validation).sum()), prior)
