@@ -9,6 +9,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
 from core.commands import Trained
+from core.run_folder import RunFolder
 from crosslens.errors import ParameterError, UserError
 from crosslens.models import ModelSpec, Task
 from crosslens.runs import RunStatus
@@ -20,9 +21,10 @@ from ..session import Session
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Card, EmptyState
 from ..widgets.labels import Muted, Title
-from ..wording import duration, percent, split_words, whole
+from ..wording import percent, split_words, whole
 from .page import Page
 from .results_parts import Scrolling
+from .train_estimates import Estimates, estimate_words, last_words
 from .train_models import ModelChooser, default_choice
 from .train_next_item import NextItemCard
 from .train_progress import TrainingPanel
@@ -44,6 +46,8 @@ class TrainPage(Page):
         self.next_item = NextItemCard(session, self)
         self.next_item.hide()
         self._searches: dict[str, TuningDialog] = {}
+        self.estimates = Estimates(session, self)
+        self.estimates.changed.connect(self._show_estimates)
         self._stack = QStackedWidget()
         empty = EmptyState(
             "train",
@@ -222,6 +226,7 @@ class TrainPage(Page):
             timeless = draft is not None and card.spec.task is Task.NEXT_ITEM and draft.query.time is None
             card.show_facts(missing, self._last_words(card.spec), needs_time=timeless and not missing)
             card.show_search(self._search_obstacle(card.spec.id))
+        self._show_estimates()
         self._show_next_item()
 
     def _summary_of(self, draft: Draft) -> str:
@@ -254,12 +259,29 @@ class TrainPage(Page):
     def _last_words(self, spec: ModelSpec) -> str:
         done = (run for run in self.session.runs() if run.model == spec.id and run.status is RunStatus.FINISHED)
         last = next((run for run in done if run.seconds), None)
-        return "" if last is None else self.tr("Last time: {time}").format(time=duration(last.seconds or 0.0))
+        if last is None or self.session.project is None:
+            return ""
+        folder = RunFolder(self.session.project.run_folder(last.id))
+        return last_words(last, self.session.draft.rows if self.session.draft is not None else None, folder)
+
+    def _show_estimates(self) -> None:
+        """Show what is known of the chosen trainings, and ask about the others where this page is looked at."""
+        assert self.chooser is not None
+        wanted = []
+        for name, card in self.chooser.cards.items():
+            choice = self.chooser.choice(name) if card.is_chosen and card.spec.estimates else None
+            known = None if choice is None else self.estimates.of(choice)
+            card.show_estimate("" if known is None else estimate_words(known))
+            wanted += [] if choice is None else [choice]
+        if self.isVisible() and self._may_train():
+            self.estimates.look_at(wanted)
 
     def _choice_changed(self) -> None:
         self._show_next_item()
         for name, card in self.chooser.cards.items() if self.chooser is not None else ():
             card.show_search(self._search_obstacle(name))
+        if self.chooser is not None:
+            self._show_estimates()
         self._show_primary(self.session.draft is not None)
         if self.chooser is not None and self.session.draft is not None:
             self._obstacle_words.setText(self._obstacle())

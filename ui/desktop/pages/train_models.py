@@ -68,16 +68,17 @@ class ModelCard(QWidget):
         self.check.setAccessibleName(self.tr("Train {model}").format(model=spec.title))
         self.check.setAccessibleDescription(spec.summary)
         self._explains = Muted(self.tr("Explains {what}").format(what=explains_words(spec.explains)), self)
-        self._facts = Muted(parent=self)
+        self._facts, self._estimate = Muted(parent=self), Muted(parent=self)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(2 * SPACE, SPACE + 4, 2 * SPACE, SPACE + 4)
         layout.setSpacing(4)
-        for widget in (self.check, Muted(spec.summary, self), self._explains, self._facts):
+        for widget in (self.check, Muted(spec.summary, self), self._explains, self._facts, self._estimate):
             layout.addWidget(widget)
         layout.addWidget(self.form)
         layout.addLayout(self._build_search())
         self._explains.setVisible(bool(spec.explains))
         self._facts.hide()
+        self._estimate.hide()
         self.check.toggled.connect(self._toggled)
         self.check.installEventFilter(self)
 
@@ -105,6 +106,11 @@ class ModelCard(QWidget):
         self.check.setEnabled(not self.obstacle)
         self._facts.setText(words)
         self._facts.setVisible(bool(words))
+
+    def show_estimate(self, words: str) -> None:
+        """Say what a training would take, or why it would be refused."""
+        self._estimate.setText(words)
+        self._estimate.setVisible(bool(words))
 
     def show_search(self, obstacle: str) -> None:
         """Let parameters be searched, or say why they cannot be."""
@@ -204,6 +210,11 @@ class ModelChooser(QWidget):
     def choices(self) -> tuple[ModelChoice, ...]:
         """Return the chosen models with their parameters; ParameterError if an entry is wrong."""
         return tuple(ModelChoice(name, self.forms[name].values()) for name in self.chosen())
+
+    def choice(self, model_id: str) -> ModelChoice | None:
+        """Return a model with its parameters; None while an entry is wrong."""
+        form = self.forms[model_id]
+        return None if form.problem() else ModelChoice(model_id, form.values())
 
     def state(self) -> dict[str, Any]:
         """Return choice and parameters, to be remembered; wrong entries are left out."""
