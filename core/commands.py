@@ -235,6 +235,7 @@ class Train:
     """Extract, encode, train, evaluate and explain every model of a recipe (TOML). Result: Trained.
 
     `run_ids` name the new runs (one per model; made up when empty); `resume` continues an interrupted run instead.
+    Without `baselines` next-item models are trained alone.
     """
 
     command: ClassVar[str] = "train"
@@ -242,6 +243,7 @@ class Train:
     recipe: str
     run_ids: tuple[str, ...] = ()
     resume: str = ""
+    baselines: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -542,6 +544,65 @@ class ReportMade:
     document: Path
 
 
+@dataclass(frozen=True, slots=True)
+class InspectPlugin:
+    """Look at a plugin file without installing or running it. Result: PluginOffer."""
+
+    command: ClassVar[str] = "inspect-plugin"
+    path: Path
+
+
+@dataclass(frozen=True, slots=True)
+class PluginOffer:
+    """What somebody has to agree to. `trusted`: this very file was agreed to before; `replaces`: a version there is.
+
+    `private` and `shared` are "name version" of what it brings along and of what it uses from the app.
+    """
+
+    path: Path
+    key: str
+    name: str
+    version: str
+    sha256: str
+    summary: str = ""
+    authors: tuple[str, ...] = ()
+    licence: str = ""
+    capabilities: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    private: tuple[str, ...] = ()
+    shared: tuple[str, ...] = ()
+    files: int = 0
+    unpacked: int = 0
+    trusted: bool = False
+    replaces: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class InstallPlugin:
+    """Install a plugin file, the one of that SHA-256, and enable it. Result: PluginChanged."""
+
+    command: ClassVar[str] = "install-plugin"
+    path: Path
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ChangePlugin:
+    """Enable, disable or remove a plugin by its key, or "look" into all new ones. Result: PluginChanged."""
+
+    command: ClassVar[str] = "change-plugin"
+    action: str
+    key: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PluginChanged:
+    """What was changed; `problem` says why a plugin is not in use though it should be."""
+
+    name: str = ""
+    problem: str = ""
+
+
 RESULTS: Mapping[type[Any], type[Any]] = {
     OpenSource: SourceOverview,
     ReadPage: PageRead,
@@ -561,6 +622,9 @@ RESULTS: Mapping[type[Any], type[Any]] = {
     RecommendToUser: UserRecommended,
     ExplainRecommendation: RecommendationExplained,
     MakeReport: ReportMade,
+    InspectPlugin: PluginOffer,
+    InstallPlugin: PluginChanged,
+    ChangePlugin: PluginChanged,
 }
 """Result class of each request class."""
 

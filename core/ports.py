@@ -243,6 +243,15 @@ class PluginHost(Protocol):
     def problems(self) -> tuple[PluginProblem, ...]:
         """Return what could not be loaded, and why."""
 
+    def worker_of(self, model_id: str) -> str:
+        """Return the key of the plugin in whose worker a model runs; empty for built-in and unknown ones."""
+
+    def worker_of_encoder(self, encoder_id: str) -> str:
+        """Return the key of the plugin in whose worker a text encoder runs; empty for built-in and unknown ones."""
+
+    def refresh(self) -> None:
+        """Look again at what is installed and enabled."""
+
 
 class PluginProblem(Protocol):
     """A plugin that could not be loaded."""

@@ -21,16 +21,27 @@ from .ports import Credentials, PluginHost, Projects, RowSource, Sources
 if TYPE_CHECKING:
     import pyarrow as pa
 
+    from .plugins.library import Library
+
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """The rooms a job needs, plugged in by the composition root."""
+    """The rooms a job needs, plugged in by the composition root.
+
+    `plugins` are the strangers' ones, run in workers of their own; None in such a worker, where everything is at hand.
+    """
 
     sources: Sources
     projects: Projects
     host: PluginHost
     threads: int = 1
     credentials: Credentials = field(default_factory=PassingCredentials)
+    plugins: Library | None = None
+
+    @property
+    def secret(self) -> str | None:
+        """Return the secret connections are opened with, for a worker that does part of the job."""
+        return self.sources.secret if isinstance(self.sources, _SecretSources) else None
 
     def with_secret(self, secret: str | None) -> Services:
         """Return services whose connections use `secret` where they have none of their own.
@@ -45,12 +56,12 @@ class _SecretSources:
 
     def __init__(self, sources: Sources, secret: str) -> None:
         self._sources = sources
-        self._secret = secret
+        self.secret = secret
 
     def open(self, connection: ConnectionSpec) -> AbstractContextManager[RowSource]:
         """Open with the secret, unless the connection has its own."""
         if connection.secret is None:
-            connection = replace(connection, secret=self._secret)
+            connection = replace(connection, secret=self.secret)
         return self._sources.open(connection)
 
     def write_new(self, path: Path, tables: Sequence[TableInfo], rows: Mapping[str, pa.Table]) -> None:
@@ -76,7 +87,7 @@ class _SecretSources:
     def _opened(self, connection: ConnectionSpec) -> ConnectionSpec:
         """Return a connection to write to: the secret of the rows' source is not sent where another one is named."""
         knows = connection.secret is not None or connection.credential or connection.password_variable
-        return connection if knows else replace(connection, secret=self._secret)
+        return connection if knows else replace(connection, secret=self.secret)
 
 
 def _silent(_: Progress) -> None:

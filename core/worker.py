@@ -16,7 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from crosslens.errors import Stopped, UserError
@@ -129,14 +129,34 @@ class Worker:
             self._events.flush()
 
 
-def serve(handle: Handler) -> int:
-    """Run a worker on this process's stdin and stdout."""
+@dataclass(frozen=True, slots=True)
+class Streams:
+    """The lines of requests and the lines of events."""
+
+    requests: IO[str]
+    events: IO[str]
+
+
+def take_streams() -> Streams:
+    """Take stdin and stdout for the protocol; whatever else this process prints goes to the log on stderr.
+
+    To be called before any stranger's code runs, which may print what it likes and finds nothing to read.
+    """
     events = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
     os.dup2(2, 1)
     sys.stdout = sys.stderr
     requests = os.fdopen(os.dup(0), "r", encoding="utf-8", errors="replace")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return Streams(requests, events)
+
+
+def serve(handle: Handler, streams: Streams | None = None) -> int:
+    """Run a worker on this process's stdin and stdout, or on `streams` taken before."""
+    streams = streams or take_streams()
     try:
-        return Worker(handle, requests, events).run()
+        return Worker(handle, streams.requests, streams.events).run()
     except BrokenPipeError:
         return _ABANDONED
 

@@ -106,7 +106,7 @@ def _planned(request: Train, project: ProjectStore, services: Services) -> list[
     recipe = recipe_from_toml(request.recipe)
     if not recipe.models:
         raise DataError("The recipe names no model.", do="Choose at least one model.")
-    choices = with_baselines(recipe, services.host)
+    choices = with_baselines(recipe, services.host) if request.baselines else recipe.models
     beside = choices[: len(choices) - len(recipe.models)]
     names = [new_run_id(choice.id, datetime.now(UTC)) for choice in (beside if request.run_ids else choices)]
     recipes = [single_recipe(recipe, choice, services.host) for choice in choices]

@@ -6,7 +6,6 @@ import dataclasses
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -50,7 +49,7 @@ def brings(*specs: Any) -> ModuleType:
 
 
 def load(*modules: ModuleType) -> Host:
-    return load_plugins([(f"plugin {place}", module) for place, module in enumerate(modules)], entry_points=False)
+    return load_plugins([(f"plugin {place}", module) for place, module in enumerate(modules)])
 
 
 def test_models_come_in_the_order_of_their_plugins() -> None:
@@ -170,69 +169,6 @@ def test_a_model_there_is_not_is_named(asked: str, message: str) -> None:
 def test_what_a_plugin_prints_stays_off_standard_output(capsys: pytest.CaptureFixture[str]) -> None:
     load(plugin(lambda: sys.stdout.write("rubbish") and []))
     assert capsys.readouterr().out == ""
-
-
-def install(folder: Path, name: str, code: str) -> None:
-    """Put a distribution with one module into a folder."""
-    (folder / f"{name}.py").write_text(code)
-    about = folder / f"{name}-1.0.dist-info"
-    about.mkdir(parents=True)
-    (about / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-    (about / "entry_points.txt").write_text(f"[crosslens]\n{name} = {name}\n")
-
-
-GOOD = """
-from crosslens import ModelSpec, Task, hookimpl
-from dataclasses import dataclass
-
-@dataclass(frozen=True)
-class Parameters:
-    pass
-
-@hookimpl
-def crosslens_register_models():
-    return [ModelSpec("stranger", "Stranger", "", Task.CTR, Parameters, print, print)]
-"""
-
-
-@pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    monkeypatch.syspath_prepend(tmp_path)
-    before = set(sys.modules)
-    yield tmp_path
-    for name in set(sys.modules) - before:
-        if name.startswith("zz_"):
-            del sys.modules[name]
-
-
-def test_installed_plugins_are_found_and_broken_ones_named(site: Path) -> None:
-    install(site, "zz_good", GOOD)
-    install(site, "zz_exits", "import sys\nsys.exit('bye')")
-    install(site, "zz_absent", "import there_is_no_such_module")
-    install(site, "zz_syntax", "def (")
-    host = load_plugins([("own", brings(spec()))])
-    assert host.model("stranger").title == "Stranger"
-    assert host.models()[0].id == "good"
-    problems = {problem.name: problem.message for problem in host.problems()}
-    assert "end the program" in problems["zz_exits"]
-    assert "there_is_no_such_module" in problems["zz_absent"]
-    assert "SyntaxError" in problems["zz_syntax"]
-
-
-def test_installed_plugins_can_be_left_out(site: Path) -> None:
-    install(site, "zz_good", GOOD)
-    assert load_plugins([], entry_points=False).models() == ()
-    assert "zz_good" not in sys.modules
-
-
-def test_unreadable_metadata_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
-    def broken(**_: object) -> None:
-        raise ValueError("odd metadata")
-
-    monkeypatch.setattr("importlib.metadata.entry_points", broken)
-    host = load_plugins([("own", brings(spec()))])
-    assert [model.id for model in host.models()] == ["good"]
-    assert host.problems()[0].message == "The list of installed plugins cannot be read: ValueError: odd metadata."
 
 
 def encoder(**changes: Any) -> TextEncoderSpec:

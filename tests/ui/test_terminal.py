@@ -23,9 +23,8 @@ def parts(**makers: Any) -> Parts:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("not needed for this command")
 
-    return Parts(
-        program=("crosslens",), **(dict.fromkeys(("services", "window", "screenshots", "write_pdf"), never) | makers)
-    )
+    names = ("services", "window", "screenshots", "write_pdf", "library", "host")
+    return Parts(program=("crosslens",), **(dict.fromkeys(names, never) | makers))
 
 
 def failing(error: BaseException) -> Any:

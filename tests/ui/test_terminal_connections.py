@@ -54,7 +54,9 @@ def run(credentials: PassingCredentials, *arguments: str) -> int:
     def never(*_: Any, **__: Any) -> Any:
         raise AssertionError("not needed for this command")
 
-    parts = Parts(("crosslens",), services=services, window=never, screenshots=never, write_pdf=never)
+    parts = Parts(
+        ("crosslens",), services=services, window=never, screenshots=never, write_pdf=never, library=never, host=never
+    )
     return cli.run(["connections", *arguments], parts)
 
 

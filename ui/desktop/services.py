@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import platformdirs
 
 from core.credentials import PassingCredentials
 from core.ports import Credentials, PluginHost, Projects
+
+if TYPE_CHECKING:
+    from core.plugins.library import Library
 
 
 def default_projects_folder() -> Path:
@@ -30,6 +34,8 @@ class DesktopServices:
     projects_folder where new projects go
     settings_file   an INI file
     credentials     where passwords are kept: the system's keyring, or until the window closes
+    plugins         strangers' plugins, or None where there is no place for any
+    put_out         plugins that were put out of use at this start, because a process ended while importing them
     """
 
     projects: Projects
@@ -39,3 +45,5 @@ class DesktopServices:
     projects_folder: Path = field(default_factory=default_projects_folder)
     settings_file: Path = field(default_factory=default_settings_file)
     credentials: Credentials = field(default_factory=PassingCredentials)
+    plugins: Library | None = None
+    put_out: tuple[str, ...] = ()

@@ -17,9 +17,14 @@ from crosslens import __version__
 from crosslens.errors import Stopped, UserError
 
 from .parts import Parts
+from .plugin_kit_parser import add_plugin_kit
+from .plugins_parser import add_plugins
 from .terminal import Terminal
 
 __all__ = ["Parts", "run"]
+
+SAFE_MODE_VARIABLE = "CROSSLENS_SAFE_MODE"
+"""Environment variable that leaves strangers' plugins out, here and in the processes started from here."""
 
 DONE, USER_PROBLEM, OUR_FAULT = 0, 1, 3
 
@@ -27,6 +32,8 @@ DONE, USER_PROBLEM, OUR_FAULT = 0, 1, 3
 def run(arguments: Sequence[str], parts: Parts) -> int:
     """Do what the arguments ask; return the exit code."""
     options = _parser().parse_args(arguments)
+    if options.safe_mode:
+        os.environ[SAFE_MODE_VARIABLE] = "1"
     terminal = Terminal(as_json=getattr(options, "json", False))
     try:
         return int(_action(options.action)(options, parts, terminal) or DONE)
@@ -62,15 +69,20 @@ def _parser() -> argparse.ArgumentParser:
         "whether that is true, hand over a report. Without a command the window opens.",
     )
     parser.add_argument("--version", action="version", version=f"crosslens {__version__}")
+    parser.add_argument("--safe-mode", action="store_true", help="leave all plugins out that are not built in")
     parser.set_defaults(action="windows:open_window", project=None)
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for add in (
         _window, _demo, _sample, _recipe, _train, _tune, _runs, _explain,
-        _recommend, _predict, _report, _connections, _doctor, _screenshots, _worker,
+        _recommend, _predict, _export_model, _report, _connections, _plugin, _doctor, _screenshots, _worker,
     ):  # fmt: skip
         add(commands)
     return parser
 
+
+_PLUGINS = (
+    "Plugins bring models and text encoders. They come as files, need no network, and run in their own processes."
+)
 
 Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 
@@ -210,16 +222,38 @@ def _recommend(commands: Commands) -> None:
 
 
 def _predict(commands: Commands) -> None:
-    command = _command(commands, "predict", "actions:predict", "Score the rows of a database with a trained run.")
+    command = _command(
+        commands, "predict", "exporting:predict", "Score the rows of a database with a trained run, into a file or table."
+    )
     command.add_argument("run", metavar="RUN")
-    command.add_argument("output", type=Path, metavar="FILE", help="a .csv or .parquet file")
-    command.add_argument("--database", default="", metavar="DATABASE", help="another database of this shape")
+    command.add_argument(
+        "output", metavar="OUTPUT", help="a .csv, .parquet or .xlsx file; with --table a database (a file or a URL)"
+    )
+    command.add_argument("--database", default="", metavar="DATABASE", help="another database of this shape to read")
+    command.add_argument(
+        "--table", default="", metavar="NAME", help="make this new table in OUTPUT, which is a database; never replaces one"
+    )
+    command.add_argument(
+        "--columns", choices=("all", "key"), default="", help="beside the predictions (files: all, tables: key)"
+    )
     command.add_argument(
         "--top", type=int, default=10, metavar="N", help="items per user, for a next-item run (%(default)s)"
     )
     _with_passwords(command)
+    command.add_argument(
+        "--table-password-variable", default="", metavar="NAME", help="the same for the database of --table"
+    )
     _with_project(command)
     _with_threads(command)
+
+
+def _export_model(commands: Commands) -> None:
+    command = _command(
+        commands, "export-model", "exporting:export_model", "Write a trained model for use outside: ONNX, or a folder."
+    )
+    command.add_argument("run", metavar="RUN")
+    command.add_argument("output", type=Path, metavar="FILE.onnx|FOLDER", help="an ONNX file, or a new folder")
+    _with_project(command)
 
 
 def _report(commands: Commands) -> None:
@@ -244,6 +278,13 @@ def _connections(commands: Commands) -> None:
     )
 
 
+def _plugin(commands: Commands) -> None:
+    parser = commands.add_parser("plugin", help="Install, list and write plugins.", description=_PLUGINS)
+    plugins = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    add_plugins(plugins, _command)
+    add_plugin_kit(plugins, _command)
+
+
 def _doctor(commands: Commands) -> None:
     command = _command(commands, "doctor", "doctor:doctor", "Check what the machine lacks, and say how to mend it.")
     command.add_argument("--install", action="store_true", help="install missing system libraries (Debian, as root)")
@@ -260,4 +301,8 @@ def _worker(commands: Commands) -> None:
     command = _command(
         commands, "worker", "headless:worker", "Answer commands on stdin with JSON lines (for the window)."
     )
+    command.add_argument("--plugins", default="", metavar="ID", help="the plugin whose models this worker runs")
     _with_threads(command)
+    command = _command(commands, "describe-plugin", "headless:describe", "Write what a plugin brings (for the window).")
+    command.add_argument("plugins", metavar="ID", help="the plugin")
+    command.add_argument("describe", type=Path, metavar="FILE", help="where to write it")

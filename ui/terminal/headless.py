@@ -1,17 +1,47 @@
-"""The worker command."""
+"""The worker command, and the process that looks into one plugin."""
 
 from __future__ import annotations
 
+import logging
+import os
 from argparse import Namespace
+from typing import TYPE_CHECKING, Any
 
-from core.jobs import perform
-from core.worker import serve
+from crosslens.errors import UserError
 
 from .parts import Parts
 from .terminal import Terminal
 
+if TYPE_CHECKING:
+    from core.services import JobControl, Services
+
 
 def worker(options: Namespace, parts: Parts, terminal: Terminal) -> int:
-    """Serve jobs on stdin and stdout."""
-    services = parts.services(threads=options.threads)
-    return serve(lambda request, control: perform(request, services.with_secret(control.secret), control))
+    """Serve jobs on stdin and stdout, with one stranger's plugin if asked."""
+    from core.jobs import perform
+    from core.worker import serve, take_streams
+
+    streams = take_streams()
+    try:
+        services: Services | UserError = parts.services(threads=options.threads, plugin=options.plugins)
+    except UserError as error:  # the plugin cannot be loaded; whoever asks is told
+        logging.getLogger("crosslens.plugins").error("%s\n%s", error, error.facts.get("details", ""))
+        services = error
+
+    def handle(request: Any, control: JobControl) -> Any:
+        if isinstance(services, UserError):
+            raise services
+        return perform(request, services.with_secret(control.secret), control)
+
+    return serve(handle, streams)
+
+
+def describe(options: Namespace, parts: Parts, terminal: Terminal) -> int:
+    """Import a plugin and write down what it brings; the process ends at once, whatever threads were started."""
+    from core.plugins.library import write_answer
+    from core.plugins.loading import described
+
+    library = parts.library()
+    plugin = library.loadable(options.plugins)
+    write_answer(options.describe, lambda: described(plugin, library.folder), plugin.name)
+    os._exit(0)

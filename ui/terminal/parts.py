@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from core.plugin_host import Host
+    from core.plugins.library import Library
     from core.report import ReportDocument
     from core.services import Services
 
@@ -21,3 +23,5 @@ class Parts:
     window: Callable[[Path | None], int]
     screenshots: Callable[[Path, Path], tuple[Path, ...]]
     write_pdf: Callable[[ReportDocument, Path], None]
+    library: Callable[[], Library]
+    host: Callable[[], Host]

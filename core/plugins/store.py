@@ -1,0 +1,159 @@
+"""Installed plugins as folders: unpacked aside, put in place by one rename, checked against their hashes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from crosslens._scratch import scratch, sweep
+from crosslens.errors import PluginError
+
+from ..files import storage, write_json
+from .archive import PluginFile
+from .safe_zip import file_sha256
+from .state import FileFact, InstallRecord, read_or
+from .wheels import unpack_wheel
+
+RECORD_NAME = "install.json"
+DESCRIBED_NAME = "described.json"
+PARTS = ("site", "deps")
+_UNPACKING = ".unpacking-"
+_LOCK_SECONDS = 30.0
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Keep other processes from changing the plugins folder; PluginError if one takes too long."""
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / "lock", timeout=_LOCK_SECONDS):
+            yield
+    except Timeout as error:
+        raise PluginError(
+            "Plugins cannot be changed at this moment.",
+            why="Another window or command is changing them.",
+            do="Try again when it is done.",
+        ) from error
+
+
+def place(folder: Path, plugin_id: str, version: str) -> Path:
+    """Return the folder of a version of a plugin."""
+    return folder / plugin_id / version
+
+
+def unpack(plugin: PluginFile, folder: Path) -> Path:
+    """Unpack a plugin and what it alone needs, and put it in place as a whole; return its folder.
+
+    Call it under `locked`. A version that is already there is replaced.
+    """
+    target = place(folder, plugin.manifest.id, plugin.manifest.version)
+    with storage(target), scratch(folder, _UNPACKING) as made:
+        new = made / "new"
+        unpack_wheel(plugin.wheel, new / "site")
+        (new / "deps").mkdir()
+        for wheel in plugin.needs.private:
+            unpack_wheel(wheel, new / "deps")
+        write_json(new / RECORD_NAME, _record(plugin, new))
+        target.parent.mkdir(exist_ok=True)
+        if target.exists():
+            target.rename(made / "old")
+        new.rename(target)
+    return target
+
+
+def _record(plugin: PluginFile, folder: Path) -> InstallRecord:
+    return InstallRecord(
+        manifest=plugin.manifest,
+        source=plugin.path.name,
+        sha256=plugin.sha256,
+        installed=datetime.now(UTC),
+        files={path: _fact(folder / path) for path in _files(folder)},
+        shared=tuple(f"{each.name} {each.version}" for each in plugin.needs.shared),
+        private=tuple(f"{wheel.name} {wheel.version}" for wheel in plugin.needs.private),
+    )
+
+
+def accept_changes(folder: Path, record: InstallRecord) -> InstallRecord:
+    """Take the files of an installed version as they are now; return the new record."""
+    files = {path: _fact(folder / path) for path in _files(folder)}
+    new = InstallRecord(
+        record.manifest, record.source, record.sha256, record.installed, files, record.shared, record.private
+    )
+    write_json(folder / RECORD_NAME, new)
+    return new
+
+
+def installed(folder: Path) -> dict[str, dict[str, InstallRecord]]:
+    """Return the records of all installed versions, by id and version."""
+    found: dict[str, dict[str, InstallRecord]] = {}
+    for path in sorted(folder.glob(f"*/*/{RECORD_NAME}")):
+        record = read_or(path, InstallRecord)
+        if record is not None and (record.manifest.id, record.manifest.version) == path.parts[-3:-1]:
+            found.setdefault(record.manifest.id, {})[record.manifest.version] = record
+    return found
+
+
+def changed_files(folder: Path, record: InstallRecord, *, thorough: bool) -> tuple[str, ...]:
+    """Return the files that are not as they were installed: changed, added or gone.
+
+    Without `thorough` a file of the same size and time of change is taken for unchanged.
+    """
+    there = set(_files(folder))
+    changed = there ^ set(record.files)
+    for path in there & set(record.files):
+        if _differs(folder / path, record.files[path], thorough=thorough):
+            changed.add(path)
+    return tuple(sorted(changed))
+
+
+def remove(folder: Path, plugin_id: str, *, keep: str = "") -> None:
+    """Remove a plugin's files, but for the version to `keep`; what is in use goes with a later start."""
+    for version in _folders(folder / plugin_id):
+        if version.name != keep:
+            _discard(version, folder)
+    if not keep and (folder / plugin_id).exists():
+        _discard(folder / plugin_id, folder)
+
+
+def clear_left_overs(folder: Path) -> None:
+    """Remove what killed processes left half unpacked or half removed."""
+    sweep(folder, _UNPACKING)
+
+
+def _discard(path: Path, folder: Path) -> None:
+    # Renamed first: a folder is gone at once or not at all, however long its removal takes.
+    with storage(path), scratch(folder, _UNPACKING) as made:
+        path.rename(made / "old")
+
+
+def _folders(path: Path) -> list[Path]:
+    return [each for each in path.iterdir() if each.is_dir()] if path.is_dir() else []
+
+
+def _files(folder: Path) -> Iterator[str]:
+    """Yield the files of the plugin and its dependencies, relative, with links named and not followed."""
+    for part in PARTS:
+        for parent, folders, names in os.walk(folder / part):
+            links = [name for name in folders if (Path(parent) / name).is_symlink()]
+            for name in (*names, *links):
+                yield (Path(parent) / name).relative_to(folder).as_posix()
+
+
+def _fact(path: Path) -> FileFact:
+    facts = path.stat()
+    return FileFact(facts.st_size, file_sha256(path), facts.st_mtime_ns)
+
+
+def _differs(path: Path, known: FileFact, *, thorough: bool) -> bool:
+    facts = path.lstat()
+    if path.is_symlink() or facts.st_size != known.bytes:
+        return True
+    if facts.st_mtime_ns == known.changed and not thorough:
+        return False
+    return file_sha256(path) != known.sha256
