@@ -34,7 +34,7 @@ def qapp() -> Any:
 def window(qapp: Any, qtbot: Any, tmp_path: Path) -> Iterator[MainWindow]:
     services = DesktopServices(
         projects=SqlProjects(),
-        host=load_plugins(builtin_plugins(), entry_points=False),
+        host=load_plugins(builtin_plugins()),
         worker_command=(sys.executable, str(main.ENTRY), "worker", "--threads", "1"),
         projects_folder=tmp_path / "projects",
         settings_file=tmp_path / "settings.ini",
