@@ -87,6 +87,12 @@ def _user() -> str:
         return "unknown"
 
 
+def _plain(author: str) -> str:
+    """Return a name that TOML takes between quotes as it is."""
+    kept = (letter for letter in author if letter.isprintable() and letter not in '"\\')
+    return "".join(kept).strip() or "unknown"
+
+
 def _words(name: str, kind: Kind, author: str) -> dict[str, str]:
     parts = re.split(r"[-_]", name)
     return {
@@ -98,7 +104,7 @@ def _words(name: str, kind: Kind, author: str) -> dict[str, str]:
         "summary": kind.summary,
         "noun": kind.noun,
         "module": kind.module,
-        "author": author.replace("\\", "").replace('"', ""),
+        "author": _plain(author),
         "uuid": str(uuid.uuid4()),
     }
 
