@@ -8,7 +8,7 @@ import json
 import sys
 from pathlib import Path
 
-_NAMES = ("armnet", "data", "funnel", "models", "quality", "sra-cl")
+_NAMES = ("armnet", "data", "funnel", "models", "quality", "scaling", "sra-cl")
 _GIVEN = ("rows", "repeats", "threads", "big_rows", "postgresql", "folder", "peers", "seeds")
 
 

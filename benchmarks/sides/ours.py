@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import queue
+import resource
 import threading
 import time
 from typing import Any
@@ -72,7 +73,8 @@ def main() -> None:
             progress = _next(fit)
             assert isinstance(progress, FitProgress)
             seconds = len(train) / progress.rows_per_second
-            turns.answer(seconds=seconds, processor=time.process_time() - processor, rows=len(train))
+            used = {"processor": time.process_time() - processor, "peak_mb": _peak()}
+            turns.answer(seconds=seconds, rows=len(train), **used)
             continue
         if model is None:
             model = _next(fit)
@@ -83,6 +85,11 @@ def main() -> None:
         started = time.perf_counter()
         scores = {name: np.asarray(logit) for name, logit in model.predict(asked).logits.items()}
         turns.answer(seconds=time.perf_counter() - started, rows=len(asked), auc=areas(scores, rows))
+
+
+def _peak() -> float:
+    """Return the most memory this process has held, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def _next(fit: Fit) -> FitProgress | FittedModel:
