@@ -69,8 +69,8 @@ class _SecretSources:
         self._sources.write_new(path, tables, rows)
 
     def refuse_table(self, connection: ConnectionSpec, table: TableRef) -> None:
-        """Look with the secret, unless the connection knows its own."""
-        self._sources.refuse_table(self._opened(connection), table)
+        """Look as the connection is: the secret of the rows' source is for no other database."""
+        self._sources.refuse_table(connection, table)
 
     def write_table(
         self,
@@ -81,13 +81,8 @@ class _SecretSources:
         *,
         should_stop: Callable[[], bool] = lambda: False,
     ) -> int:
-        """Write with the secret, unless the connection knows its own."""
-        return self._sources.write_table(self._opened(connection), table, schema, rows, should_stop=should_stop)
-
-    def _opened(self, connection: ConnectionSpec) -> ConnectionSpec:
-        """Return a connection to write to: the secret of the rows' source is not sent where another one is named."""
-        knows = connection.secret is not None or connection.credential or connection.password_variable
-        return connection if knows else replace(connection, secret=self.secret)
+        """Write as the connection is: the secret of the rows' source is for no other database."""
+        return self._sources.write_table(connection, table, schema, rows, should_stop=should_stop)
 
 
 def _silent(_: Progress) -> None:

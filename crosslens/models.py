@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -156,6 +156,19 @@ class FittedModel(Protocol):
 
     def save(self, folder: Path) -> None:
         """Write everything `ModelSpec.load` needs into an empty folder. No pickle."""
+
+
+@runtime_checkable
+class OnnxExport(Protocol):
+    """What a fitted model may offer besides: itself as an ONNX file, for use without Crosslens."""
+
+    def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the model to `path`, with `metadata` among the file's properties.
+
+        Inputs `ids` int64 (N, C) in the shared table and `values` float32 (N, M), NaN where missing; an output of
+        logits float32 (N,) for each name in `Predictions.logits`; any N, 0 included. The logits are those of `predict`
+        to 1e-4.
+        """
 
 
 class Estimator(Protocol):

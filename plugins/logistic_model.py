@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,6 +175,12 @@ class LogisticModel:
     def predict(self, data: EncodedDataset) -> Predictions:
         """Return logits: gathers and sums. Ids that training never saw have weight 0."""
         return Predictions({"click": self._shares(data).sum(axis=1) + self._baseline})
+
+    def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the equation as ONNX; see `crosslens.models.OnnxExport`."""
+        from .logistic_graph import write_logistic  # torch, which nothing else here needs
+
+        write_logistic(self, path, metadata)
 
     def explain(
         self, data: EncodedDataset, kinds: Collection[ExplanationKind], context: ExplainContext

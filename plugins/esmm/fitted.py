@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
+
+import torch
+from torch import Tensor
 
 from crosslens import EncodedDataset, EncodedSchema, ExplainContext, ExplanationKind, Predictions
 
@@ -33,6 +37,12 @@ class EsmmModel(FittedNetwork):
         a, b = predict_logits(self.network, data, 2).T
         return Predictions({CLICK: a, CONVERSION: b, BOTH: product_logit(a, b)})
 
+    @classmethod
+    def graph_outputs(cls, logits: Tensor) -> Sequence[Tensor]:
+        """Return the logits of pCTR, pCVR and pCTCVR, each (N,)."""
+        a, b = logits.unbind(1)
+        return a, b, -_log_sum(_log_sum(-a, -b), -(a + b))
+
     def explanations(self, data: EncodedDataset, context: ExplainContext) -> Makers:
         """Return contributions to the output that is asked about, or to each."""
         asked = (context.output,) if context.output else self.outputs
@@ -40,3 +50,8 @@ class EsmmModel(FittedNetwork):
             (ExplanationKind.CONTRIBUTIONS, partial(self.contributions, data, context, name, PICKS[name]))
             for name in asked
         ]
+
+
+def _log_sum(first: Tensor, second: Tensor) -> Tensor:
+    """Return log(e^first + e^second) by operations that graphs know."""
+    return torch.maximum(first, second) + torch.log1p(torch.exp(-(first - second).abs()))

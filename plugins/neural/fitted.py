@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -138,6 +138,17 @@ class FittedNetwork:
         self.check(data)
         logits = predict_logits(self.network, data, len(self.outputs))
         return Predictions({name: logits[:, column] for column, name in enumerate(self.outputs)})
+
+    @classmethod
+    def graph_outputs(cls, logits: Tensor) -> Sequence[Tensor]:
+        """Return a logit (N,) for each of `outputs` from the network's logits (N, T), by plain tensor operations."""
+        return logits.unbind(1)
+
+    def export_onnx(self, path: Path, metadata: Mapping[str, str]) -> None:
+        """Write the network as ONNX; see `crosslens.models.OnnxExport`."""
+        from .onnx import GraphForm, write_onnx  # its libraries are heavy, and optional
+
+        write_onnx(GraphForm(self.network, self.graph_outputs), self.schema, self.outputs, path, metadata)
 
     def explain(
         self, data: EncodedDataset, kinds: Collection[ExplanationKind], context: ExplainContext

@@ -26,6 +26,13 @@ class Network(nn.Module):
         """Return logits (B, T) for ids (B, C) and values (B, M)."""
         return self.logits(*self.embeddings(ids, values))
 
+    def plain_logits(self, *embeddings: Tensor) -> Tensor:
+        """Return `logits` by plain tensor operations: no blocks, no steps that depend on the numbers.
+
+        What cannot be written down as a graph otherwise says it here once more.
+        """
+        return self.logits(*embeddings)
+
     def average_statistics(self, step: int) -> None:
         """Prepare running statistics for training step `step` (from 1); networks without any do nothing."""
 

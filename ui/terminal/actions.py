@@ -15,8 +15,6 @@ from core.commands import (
     ReportMade,
     RowExplained,
     SampleMade,
-    Score,
-    Scored,
     Train,
     Trained,
 )
@@ -33,7 +31,6 @@ from core.run_folder import OutputFolder, RunFolder
 from core.summary import summarise
 from crosslens.errors import ParameterError, ProjectError, UserError
 from crosslens.plain import to_plain
-from crosslens.relational import ConnectionSpec
 from crosslens.runs import RunRecord
 
 from .connecting import named_source, unlocked
@@ -217,21 +214,6 @@ def _change(text: str) -> tuple[str, str]:
     if not separator:
         raise ParameterError(f"{text!r} is not a change.", do="Write FIELD=VALUE, for example users.region=North.")
     return name, value
-
-
-def predict(options: Namespace, parts: Parts, terminal: Terminal) -> None:
-    """Score a database into a file."""
-    services = parts.services(threads=options.threads)
-    source: ConnectionSpec | None = None
-    if options.database:
-        source, services = named_source(options.database, options, services, terminal)
-    else:
-        services = unlocked(_run_recipe(options.run, options, parts).source, services, terminal)
-    request = Score(options.project.absolute(), options.run, options.output.absolute(), source, options.top)
-    with terminal.job() as control:
-        scored: Scored = perform(request, services, control)
-    terminal.say(f"{scored.rows:,} predictions are in {scored.output}.")
-    terminal.result({"output": str(scored.output), "rows": scored.rows})
 
 
 def report(options: Namespace, parts: Parts, terminal: Terminal) -> None:

@@ -223,7 +223,7 @@ def _recommend(commands: Commands) -> None:
 
 def _predict(commands: Commands) -> None:
     command = _command(
-        commands, "predict", "exporting:predict", "Score the rows of a database with a trained run, into a file or table."
+        commands, "predict", "exporting:predict", "Score rows with a trained run, into a file or a new table."
     )
     command.add_argument("run", metavar="RUN")
     command.add_argument(
@@ -231,7 +231,7 @@ def _predict(commands: Commands) -> None:
     )
     command.add_argument("--database", default="", metavar="DATABASE", help="another database of this shape to read")
     command.add_argument(
-        "--table", default="", metavar="NAME", help="make this new table in OUTPUT, which is a database; never replaces one"
+        "--table", default="", metavar="NAME", help="the new table to make in OUTPUT, a database; none is replaced"
     )
     command.add_argument(
         "--columns", choices=("all", "key"), default="", help="beside the predictions (files: all, tables: key)"

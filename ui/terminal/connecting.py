@@ -35,6 +35,19 @@ def named_source(
     return connection, opened
 
 
+def named_target(text: str, variable: str, services: Services, terminal: Terminal) -> ConnectionSpec:
+    """Return the connection to write to that `text` names, with its password if a server asks for one.
+
+    `variable` names the environment variable that holds it.
+    """
+    found = connection_from_text(text)
+    connection = replace(found, secret=None, password_variable=variable)
+    if connection.dialect in FILE_DIALECTS:
+        return connection
+    connection, secret = _unlocked(connection, found.secret, services, terminal)
+    return replace(connection, secret=secret)
+
+
 def unlocked(connection: ConnectionSpec, services: Services, terminal: Terminal) -> Services:
     """Return services that can open the source of a recipe; ask for its password where there is somebody to ask."""
     if connection.dialect in FILE_DIALECTS:
