@@ -58,9 +58,9 @@ def _model_of_run(run: str, request: Any, services: Services) -> str:
 def _key(model: str, services: Services) -> str:
     """Return the key of a model's worker; new plugins are looked into if nobody knows the model."""
     host, plugins = services.host, services.plugins
-    unknown = bool(model) and all(spec.id != model for spec in host.models())
-    if unknown and plugins is not None and plugins.describe_pending():
-        host.refresh()
+    if model and plugins is not None and all(spec.id != model for spec in host.models()):
+        plugins.describe_pending()
+        host.refresh()  # this process may be older than what is installed
     return host.worker_of(model)
 
 

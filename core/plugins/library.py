@@ -25,7 +25,7 @@ from .guard import Problem, Registered, said
 from .loading import Loadable, interrupted
 from .manifest import Manifest, incompatibility
 from .state import InstallRecord, PluginState, State, read_or, read_state, write_state
-from .workers import PluginCrashed, WorkerOf, describe_in_a_process
+from .workers import LOAD_SECONDS, PluginCrashed, WorkerOf, describe_in_a_process
 
 
 class Standing(StrEnum):
@@ -79,12 +79,18 @@ class PluginRow:
 
 
 class Library:
-    """Plugins below `folder`; `program` starts this program anew. With `safe` no stranger's plugin is used."""
+    """Plugins below `folder`; `program` starts this program anew. With `safe` no stranger's plugin is used.
 
-    def __init__(self, folder: Path, program: Sequence[str], *, safe: bool = False) -> None:
+    An import may take so many `seconds`.
+    """
+
+    def __init__(
+        self, folder: Path, program: Sequence[str], *, safe: bool = False, seconds: float = LOAD_SECONDS
+    ) -> None:
         self.folder = folder
         self.program = tuple(program)
         self.safe = safe
+        self.seconds = seconds
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -94,6 +100,8 @@ class Library:
         rows = [self._installed_row(key, records, state) for key, records in self._records().items()]
         problems: list[Problem] = []
         rows += [self._point_row(point, state) for point in entry_points(problems)]
+        if self.safe:
+            rows = [_left_out(row) for row in rows]
         return tuple(rows) + tuple(
             PluginRow(each.name, each.name, "", "python", Standing.BROKEN, each.message, each.details)
             for each in problems
@@ -202,7 +210,7 @@ class Library:
             output = folder / "described.json"
             try:
                 fingerprint = self._fingerprint(key)
-                describe_in_a_process(worker, output)
+                describe_in_a_process(worker, output, seconds=self.seconds)
                 answer = read_or(output, DescribeAnswer)
                 described = answer.described if answer else None
                 if answer is None or described is None:
@@ -327,7 +335,8 @@ class Library:
         if reason := _block(state, key, record.sha256):
             return replace(row, standing=Standing.BLOCKED, sentence=reason)
         if changed:
-            return replace(row, standing=Standing.CHANGED, sentence=_changed(changed), details="\n".join(changed))
+            sentence = f"{_changed(changed)} It is not used until you say so."
+            return replace(row, standing=Standing.CHANGED, sentence=sentence, details="\n".join(changed))
         if complaint := incompatibility(record.manifest):
             return replace(row, standing=Standing.BROKEN, sentence=complaint)
         stale = described is None or described.fingerprint != record.sha256
@@ -389,6 +398,12 @@ def write_answer(path: Path, described: Callable[[], Described], name: str) -> N
             problem=Problem(name, getattr(error, "what", str(error)), str(facts.get("details", "")))
         )
     write_json(path, answer)
+
+
+def _left_out(row: PluginRow) -> PluginRow:
+    if row.standing not in (Standing.ENABLED, Standing.NEW):
+        return row
+    return replace(row, standing=Standing.DISABLED, sentence="Left out: the app runs in safe mode.")
 
 
 def _with_decision(row: PluginRow, decided: PluginState) -> PluginRow:

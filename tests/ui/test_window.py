@@ -284,7 +284,7 @@ from ui.desktop.application import DesktopServices, destroy, make_application, m
 from ui.desktop.pages.page import Page
 application = make_application()
 folder = Path(sys.argv[1])
-host = load_plugins(builtin_plugins(), entry_points=False)
+host = load_plugins(builtin_plugins())
 window = make_window(DesktopServices(SqlProjects(), host, ("none",), None, folder, folder / "s.ini"))
 window.show()
 application.processEvents()

@@ -24,7 +24,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 from PySide6.QtGui import QUndoCommand, QUndoStack
 
 from core.answers import warm
-from core.commands import RESULTS, Progress, Score, SourceOverview, Train, Tune
+from core.commands import RESULTS, ChangePlugin, Progress, Score, SourceOverview, Train, Tune
 from core.ports import ProjectStore
 from core.recipe import ModelChoice, Recipe
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
@@ -68,6 +68,7 @@ class Session(QObject):
     busyChanged = Signal()
     navigated = Signal(str)
     connectionsChanged = Signal()
+    pluginsChanged = Signal()
     passwordWanted = Signal(object)
     noticed = Signal(object)
 
@@ -101,6 +102,12 @@ class Session(QObject):
         if self._models is None:
             self._models = self.services.host.models()
         return self._models
+
+    def refresh_plugins(self) -> None:
+        """Look again at what is installed and enabled: its models are there at once, or gone."""
+        self.services.host.refresh()
+        self._models = None
+        self.pluginsChanged.emit()
 
     @property
     def jobs(self) -> tuple[Request, ...]:
@@ -379,6 +386,7 @@ class Session(QObject):
         self._browse.warm()
         self.services.projects.warm()
         threading.Thread(target=warm, args=(set(RESULTS.values()),), name="warm-answers").start()
+        self._look_into_plugins()
 
     def close(self) -> None:
         """End all workers and let the project go."""
@@ -430,6 +438,21 @@ class Session(QObject):
             )
         )
         return False
+
+    def _look_into_plugins(self) -> None:
+        """Tell of plugins put out of use at this start, and have new ones of the app's own Python looked into."""
+        plugins = self.services.plugins
+        if self.services.put_out:
+            self.noticed.emit(
+                Notice(
+                    self.tr("Started without {names}.").format(names=", ".join(self.services.put_out)),
+                    self.tr("The last attempt to load it ended the process that tried."),
+                    self.tr("The Plugins page tells more and lets you try again."),
+                    tone="warn",
+                )
+            )
+        if plugins is not None and plugins.pending():
+            self.request(ChangePlugin("look"), lambda _: self.refresh_plugins(), lane="aside")
 
     def _source_of(self, command: Any) -> ConnectionSpec | None:
         """Return the source a command reads: its own, or that of the recipe or run it names."""

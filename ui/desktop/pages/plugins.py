@@ -1,11 +1,26 @@
-"""The Plugins page: the models at hand, and what could not be loaded."""
+"""The Plugins page: what is installed, how it stands, and the one door through which strangers' models come in."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QFontDatabase
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QPlainTextEdit, QScrollArea, QVBoxLayout, QWidget
+from pathlib import Path
 
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFontDatabase
+from PySide6.QtWidgets import (
+    QDialog,
+    QFileDialog,
+    QHBoxLayout,
+    QLabel,
+    QPlainTextEdit,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from core.commands import ChangePlugin, InspectPlugin, InstallPlugin, PluginChanged, PluginOffer
+from core.plugins.archive import BUNDLE_SUFFIX
+from core.plugins.joining import listed
+from core.plugins.library import Library, PluginRow
 from core.ports import PluginProblem
 from crosslens.explanations import ExplanationKind
 from crosslens.models import ModelSpec, Task
@@ -16,32 +31,36 @@ from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Card
 from ..widgets.labels import Badge, Muted, Title
 from .page import Page
+from .plugins_cards import PluginCard
+from .plugins_questions import ChangedQuestion, InstallQuestion
+
+_SUFFIXES = (".whl", BUNDLE_SUFFIX)
 
 
 class PluginsPage(Page):
-    """Lists what the plugin host found."""
+    """Lists plugins, strangers' first; installs what is chosen or dropped, after a question."""
 
     page_id = "plugins"
     icon_name = "plugins"
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self._cards = QVBoxLayout()
-        self._cards.setSpacing(2 * SPACE)
-        inner = QWidget()
-        column = QVBoxLayout(inner)
-        column.setContentsMargins(3 * SPACE, 0, 3 * SPACE, 3 * SPACE)
-        column.addLayout(self._cards)
-        column.addStretch(1)
-        area = QScrollArea()
-        area.setAccessibleName(self.tr("Plugins"))
-        area.setWidgetResizable(True)
-        area.setFrameShape(QScrollArea.Shape.NoFrame)
-        area.setWidget(inner)
+        self.cards: dict[str, PluginCard] = {}
+        self.question: QDialog | None = None
+        self._inner = QWidget()
+        self._area = QScrollArea()
+        self._area.setAccessibleName(self.tr("Plugins"))
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QScrollArea.Shape.NoFrame)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(area)
+        layout.addWidget(self._area)
         self._filled = False
+        self.primary.setText(self.tr("Install from file…") if self._library is not None else "")
+        self.primary.setToolTip(self.tr("Install a plugin from a wheel or a bundle; it can also be dropped here"))
+        self.primary.triggered.connect(self.choose_file)
+        self.setAcceptDrops(self._library is not None)
+        session.pluginsChanged.connect(self._changed)
 
     @property
     def title(self) -> str:
@@ -54,14 +73,122 @@ class PluginsPage(Page):
         return self.tr("Models come from plugins; the built-in ones use the same door as anyone else’s.")
 
     def shown(self) -> None:
-        """List models and problems; they do not change while the window is open."""
-        if self._filled:
+        """List what there is."""
+        if not self._filled:
+            self._fill()
+
+    def choose_file(self) -> None:
+        """Let somebody choose a file, and look at it."""
+        kinds = self.tr("Plugins ({endings})").format(endings=" ".join(f"*{suffix}" for suffix in _SUFFIXES))
+        path, _ = QFileDialog.getOpenFileName(self, self.tr("Install a plugin"), str(Path.home()), kinds)
+        if path:
+            self.look_at(Path(path))
+
+    def look_at(self, path: Path) -> None:
+        """Find out what a file is, then ask whether to install it."""
+        self.session.ask(
+            "plugin", InspectPlugin(path), self._ask, busy=self.tr("Looking at {name}").format(name=path.name)
+        )
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept one plugin file."""
+        urls = event.mimeData().urls()
+        if len(urls) == 1 and urls[0].isLocalFile() and urls[0].toLocalFile().endswith(_SUFFIXES):
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Look at what was dropped."""
+        event.acceptProposedAction()
+        self.look_at(Path(event.mimeData().urls()[0].toLocalFile()))
+
+    @property
+    def _library(self) -> Library | None:
+        return self.session.services.plugins
+
+    def _ask(self, offer: PluginOffer) -> None:
+        if offer.trusted:  # this very file was agreed to before
+            self._install(offer)
             return
+        self.question = InstallQuestion(offer, self)
+        self.question.accepted.connect(lambda: self._install(offer))
+        self.question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.question.open()
+
+    def _install(self, offer: PluginOffer) -> None:
+        words = self.tr("Installing {name}").format(name=offer.name)
+        self.session.ask("plugin", InstallPlugin(offer.path, offer.sha256), self._done, busy=words)
+
+    def _do(self, what: str, row: PluginRow) -> None:
+        if what == "accept":
+            question = ChangedQuestion(row, self)
+            question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            question.use_button.clicked.connect(lambda: self._do("enable", row))
+            self.question = question
+            question.open()
+            return
+        words = {
+            "enable": self.tr("Looking into {name}"),
+            "disable": self.tr("Disabling {name}"),
+            "remove": self.tr("Removing {name}"),
+        }[what].format(name=row.name)
+        self.session.ask("plugin", ChangePlugin(what, row.key), self._done, busy=words)
+
+    def _done(self, answer: PluginChanged) -> None:
+        self.session.refresh_plugins()
+        if answer.problem:
+            self.session.notify(answer.problem, tone="bad")
+
+    def _changed(self) -> None:
+        self._filled = False
+        if self.isVisible():
+            self._fill()
+
+    def _fill(self) -> None:
+        """Make all cards anew; there are few, and what they say changes together."""
         self._filled = True
-        for problem in self.session.services.host.problems():
-            self._cards.addWidget(ProblemCard(problem))
-        for model in self.session.models:
-            self._cards.addWidget(ModelCard(model))
+        self.cards = {}
+        inner = QWidget()
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(3 * SPACE, 0, 3 * SPACE, 3 * SPACE)
+        column.setSpacing(2 * SPACE)
+        for card in self._make_cards():
+            column.addWidget(card)
+        column.addStretch(1)
+        at = self._area.verticalScrollBar().value()
+        self._area.setWidget(inner)
+        self._area.verticalScrollBar().setValue(at)
+
+    def _make_cards(self) -> list[QWidget]:
+        session, library = self.session, self._library
+        host = session.services.host
+        if library is None:
+            return [*map(ProblemCard, host.problems()), *map(ModelCard, session.models)]
+        models = [ModelCard(model) for model in session.models if not host.worker_of(model.id)]
+        rows = listed(library, host)
+        strangers = [row for row in rows if row.standing != "built-in"]
+        for row in strangers:
+            card = self.cards[row.key] = PluginCard(row)
+            card.wanted.connect(lambda what, row=row: self._do(what, row))
+        return [*self._make_words(library, bool(strangers)), *self.cards.values(), *models]
+
+    def _make_words(self, library: Library, any_there: bool) -> list[QWidget]:
+        """Return what stands above the cards: the safe mode, or that nothing is installed yet."""
+        if library.safe:
+            return [
+                Words(self.tr("Safe mode: plugins that are not built in are left out. Start without it to use them."))
+            ]
+        if any_there:
+            return []
+        words = self.tr("Nothing is installed yet. A plugin is a file (.whl or .crosslens-plugin); drop it here.")
+        return [Words(words)]
+
+
+class Words(Card):
+    """A sentence on a card."""
+
+    def __init__(self, words: str, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self.body.addWidget(Muted(words))
 
 
 class ModelCard(Card):

@@ -69,6 +69,7 @@ class TrainPage(Page):
         session.projectChanged.connect(self._close_searches)
         session.runsChanged.connect(self.refresh)
         session.jobsChanged.connect(self.refresh)
+        session.pluginsChanged.connect(self._models_changed)
         self.refresh()
 
     @property
@@ -179,6 +180,19 @@ class TrainPage(Page):
             dialog.close()
             dialog.deleteLater()
         self._searches.clear()
+
+    def _models_changed(self) -> None:
+        """Make the cards anew: a plugin's models have come or gone."""
+        if self.chooser is None:
+            return
+        self._close_searches()
+        former, self._bench = self._bench, QWidget()
+        self._stack.addWidget(self._bench)
+        self._make_bench()
+        self._stack.removeWidget(former)
+        former.deleteLater()
+        self._restore()
+        self.refresh()
 
     def _make_bench(self) -> None:
         encoders = tuple((spec.id, spec.title) for spec in self.session.services.host.text_encoders())

@@ -1,0 +1,176 @@
+"""What the Plugins page shows: a card for each plugin, its state as a chip, and what can be done with it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QFontDatabase, QGuiApplication
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
+
+from core.plugins.library import PluginRow, Standing
+
+from ..fonts import SPACE
+from ..widgets.buttons import Button, Weight
+from ..widgets.cards import Card
+from ..widgets.labels import Badge, Muted, Title
+
+_TONES = {
+    Standing.BUILT_IN: ("note", ""),
+    Standing.ENABLED: ("good", "good"),
+    Standing.DISABLED: ("note", ""),
+    Standing.NEW: ("note", ""),
+    Standing.BROKEN: ("bad", "bad"),
+    Standing.CHANGED: ("warn", "warn"),
+    Standing.BLOCKED: ("bad", "lock"),
+}
+
+
+class PluginCard(Card):
+    """One plugin: what it is, how it stands, what is wrong; `wanted` carries what somebody asks to be done with it."""
+
+    wanted = Signal(str)
+
+    def __init__(self, row: PluginRow, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self.row = row
+        self.setAccessibleName(row.name)
+        self.badge = Badge()
+        tone, icon = _TONES[row.standing]
+        self.badge.show_as(self._standing(row.standing), tone=tone, icon_name=icon)
+        self.sentence = self._words(row.sentence)
+        self.about = self._words(row.summary)
+        self.body.addLayout(self._make_head())
+        self.body.addWidget(self.about)
+        self.body.addWidget(self.sentence)
+        models = ", ".join(model.title for model in row.models)
+        if models:
+            self.body.addWidget(Muted(self.tr("Brings: {models}").format(models=models)))
+        self.details = self._make_details()
+        self.details.hide()
+        self.body.addWidget(self.details)
+
+    def _make_head(self) -> QHBoxLayout:
+        head = QHBoxLayout()
+        head.setSpacing(SPACE)
+        head.addWidget(Title(self.row.name, level=2))
+        if self.row.version:
+            head.addWidget(Muted(self.row.version, wrap=False))
+        head.addWidget(self.badge)
+        if self.row.former:
+            update = Badge(self.tr("updated"), tone="note")
+            update.setToolTip(
+                self.tr("Version {version} is removed at the next start.").format(version=self.row.former)
+            )
+            head.addWidget(update)
+        head.addStretch(1)
+        for button in self._make_buttons():
+            head.addWidget(button)
+        return head
+
+    def _make_buttons(self) -> list[Button]:
+        row = self.row
+        self.show_details = Button(self.tr("Details"), weight=Weight.QUIET)
+        self.show_details.setCheckable(True)
+        self.show_details.toggled.connect(lambda shown: self.details.setVisible(shown))
+        self.show_details.setAccessibleName(self.tr("Details about {name}").format(name=row.name))
+        buttons = [self.show_details]
+        if row.origin == "built-in" or row.source == row.key == "":
+            return buttons
+        if row.standing is Standing.ENABLED:
+            buttons.append(self._action(self.tr("Disable"), "disable"))
+        elif row.standing is Standing.CHANGED:
+            buttons.append(self._action(self.tr("Use as it is now…"), "accept"))
+        elif row.standing is not Standing.BLOCKED:
+            text = self.tr("Try again") if row.standing is Standing.BROKEN else self.tr("Enable")
+            buttons.append(self._action(text, "enable"))
+        if row.standing is Standing.BROKEN:
+            buttons.append(self._action(self.tr("Disable"), "disable"))
+        if row.origin == "file":
+            buttons.append(self._action(self.tr("Remove"), "remove"))
+        return buttons
+
+    def _action(self, text: str, what: str) -> Button:
+        button = Button(text, weight=Weight.QUIET)
+        button.setObjectName(what)
+        button.setAccessibleName(self.tr("{what}: {name}").format(what=text, name=self.row.name))
+        button.clicked.connect(lambda: self.wanted.emit(what))
+        return button
+
+    def _make_details(self) -> QWidget:
+        panel = QWidget()
+        layout = QVBoxLayout(panel)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setSpacing(SPACE)
+        layout.addLayout(facts_grid(self.facts()))
+        if self.row.details:
+            text = QPlainTextEdit(self.row.details, readOnly=True)
+            text.setAccessibleName(self.tr("Log of {name}").format(name=self.row.name))
+            text.setFont(QFontDatabase.systemFont(QFontDatabase.SystemFont.FixedFont))
+            text.setFixedHeight(160)
+            layout.addWidget(text)
+        copy = Button(self.tr("Copy details"), weight=Weight.QUIET, icon_name="copy")
+        copy.clicked.connect(lambda: QGuiApplication.clipboard().setText(self.text()))
+        layout.addWidget(copy, 0, Qt.AlignmentFlag.AlignLeft)
+        return panel
+
+    def facts(self) -> list[tuple[str, str]]:
+        """Return what is known of the plugin, name and value."""
+        row = self.row
+        origins = {
+            "built-in": self.tr("comes with Crosslens"),
+            "file": self.tr("installed from {file}").format(file=row.source),
+            "python": self.tr("installed into the Python of this app ({package})").format(package=row.source),
+        }
+        facts = [
+            (self.tr("Origin"), origins[row.origin]),
+            (self.tr("Id"), row.key),
+            (self.tr("Author"), ", ".join(row.authors)),
+            (self.tr("Licence"), row.licence),
+            (self.tr("Models"), ", ".join(f"{model.id} ({model.kind})" for model in row.models)),
+            (self.tr("Shares with the app"), ", ".join(row.shared)),
+            (self.tr("Has for itself"), ", ".join(row.private)),
+            (self.tr("Says it uses"), ", ".join(row.capabilities)),
+            (self.tr("Import"), "" if row.seconds is None else self.tr("{s} s").format(s=f"{row.seconds:.2f}")),
+            (self.tr("Installed"), row.installed),
+            (self.tr("SHA-256"), row.sha256),
+        ]
+        return [(name, value) for name, value in facts if value]
+
+    def text(self) -> str:
+        """Return everything about the plugin as text, for a report to its author."""
+        head = f"{self.row.name} {self.row.version} ({self.row.standing})"
+        lines = [head, self.row.sentence, *(f"{name}: {value}" for name, value in self.facts()), self.row.details]
+        return "\n".join(line for line in lines if line)
+
+    def _words(self, text: str) -> QLabel:
+        label = QLabel(text)
+        label.setTextFormat(Qt.TextFormat.PlainText)
+        label.setWordWrap(True)
+        label.setVisible(bool(text))
+        return label
+
+    def _standing(self, standing: Standing) -> str:
+        return {
+            Standing.BUILT_IN: self.tr("built-in"),
+            Standing.ENABLED: self.tr("enabled"),
+            Standing.DISABLED: self.tr("disabled"),
+            Standing.NEW: self.tr("new"),
+            Standing.BROKEN: self.tr("not loaded"),
+            Standing.CHANGED: self.tr("changed"),
+            Standing.BLOCKED: self.tr("blocked"),
+        }[standing]
+
+
+def facts_grid(facts: list[tuple[str, str]]) -> QGridLayout:
+    """Return names and values as two columns; values wrap anywhere and can be selected."""
+    grid = QGridLayout()
+    grid.setHorizontalSpacing(2 * SPACE)
+    grid.setVerticalSpacing(4)
+    grid.setColumnStretch(1, 1)
+    for line, (name, value) in enumerate(facts):
+        shown = QLabel(value)
+        shown.setTextFormat(Qt.TextFormat.PlainText)
+        shown.setWordWrap(True)
+        shown.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        grid.addWidget(Muted(name, wrap=False), line, 0, Qt.AlignmentFlag.AlignTop)
+        grid.addWidget(shown, line, 1)
+    return grid
