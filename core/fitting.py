@@ -358,7 +358,8 @@ class ValuesLearner(Learner):
         kept = counted_vocabulary(self._counter, pa.string(), minimum_count=self._minimum_count)
         values = kept.values.slice(0, MOST_VALUES).to_pylist()
         encoders: list[FieldEncoder] = [
-            FlagEncoder(self._name(value or EMPTY_TEXT), about.column, about.role, value, delimiter) for value in values
+            FlagEncoder(self._name(value or EMPTY_TEXT), about.column, about.role, value, delimiter, about.name)
+            for value in values
         ]
         if self._most > self._fewest:
             encoders.append(self._counts.encoder(delimiter))

@@ -10,7 +10,7 @@ import pyarrow as pa
 from crosslens.relational import ColumnRef
 
 from .columns import Column
-from .lists import lists
+from .lists import ListValues, lists
 from .moments import MomentArray, moments
 from .snapshots import Block
 
@@ -40,6 +40,10 @@ class Inputs:
     def lists(self, ref: ColumnRef, delimiter: str) -> pa.ListArray:
         """Return a column read as several values a row, list<string> (N,)."""
         return self._once(("lists", ref, delimiter), lambda: lists(self.column(ref), delimiter))
+
+    def values(self, ref: ColumnRef, delimiter: str) -> ListValues:
+        """Return a column read as several values a row, sorted by value."""
+        return self._once(("values", ref, delimiter), lambda: ListValues.of(self.lists(ref, delimiter)))
 
     def _once(self, key: tuple[object, ...], make: Callable[[], T]) -> T:
         if key not in self._known:

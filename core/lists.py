@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pa_json
+from numpy.typing import NDArray
 
 from crosslens import DataError
 
@@ -38,6 +40,34 @@ def lists(column: Column | pa.Array, delimiter: str) -> pa.ListArray:
     places, texts = distinct(column)
     known = _cleaned(_parted(texts.cast(pa.string()).combine_chunks(), delimiter))
     return known.take(pa.array(places, mask=places < 0))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ListValues:
+    """The values of some rows, sorted once so that the rows of any value are found quickly.
+
+    absent (N,) tells which rows are NULL. `_rows` are the rows of all values, `_starts` where each of `_known` begins.
+    """
+
+    absent: NDArray[np.bool_]
+    _known: pa.StringArray
+    _rows: NDArray[np.int64]
+    _starts: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, found: pa.ListArray) -> ListValues:
+        """Sort the values of list<string> (N,)."""
+        encoded = found.flatten().dictionary_encode()
+        codes = encoded.indices.to_numpy()
+        order = np.argsort(codes, kind="stable")
+        starts = np.searchsorted(codes[order], np.arange(len(encoded.dictionary) + 1))
+        rows = pc.list_parent_indices(found).to_numpy()[order]
+        return cls(found.is_null().to_numpy(zero_copy_only=False), encoded.dictionary, rows, starts)
+
+    def rows_with(self, value: str) -> NDArray[np.int64]:
+        """Return the numbers of the rows that hold a value, ascending; a row that holds it twice is there twice."""
+        place = self._known.index(value).as_py()
+        return self._rows[:0] if place < 0 else self._rows[self._starts[place] : self._starts[place + 1]]
 
 
 def can_hold_lists(kind: pa.DataType) -> bool:

@@ -7,52 +7,52 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from crosslens import MISSING_ID, RESERVED_IDS, UNKNOWN_ID, EncodedField, FieldKind, FieldRole
-from crosslens.data import Float64Array, Int32Array
+from crosslens import MISSING_ID, UNKNOWN_ID, EncodedField, FieldKind, FieldRole
+from crosslens.data import ABSENT_ID, PRESENT_ID, Float64Array, Int32Array
 from crosslens.relational import ColumnRef
 
 from .columns import Column
 from .inputs import Inputs
-from .lists import lists
+from .lists import ListValues, lists
 from .vocabulary import MISSING_TEXT, UNKNOWN_TEXT, truth_of
 
-MOST_VALUES = 20
+MOST_VALUES = 64
 """So many values of a field become fields."""
-_NO, _YES = RESERVED_IDS, RESERVED_IDS + 1
 _TEXTS = (MISSING_TEXT, UNKNOWN_TEXT, "no", "yes")
 
 
 @dataclass(frozen=True, slots=True)
 class FlagEncoder:
-    """Whether `value` is among the values of a row. `delimiter` parts them (see `core.lists`)."""
+    """Whether `value` is among the values of a row. `delimiter` parts them (see `core.lists`).
+
+    `group` is the name of the field the value comes from; "" in encoders of earlier versions, whose values stand alone.
+    """
 
     name: str
     column: ColumnRef
     role: FieldRole
     value: str
     delimiter: str = ""
+    group: str = ""
 
     @property
     def encoded(self) -> EncodedField:
         """Return the field as models see it."""
-        return EncodedField(self.name, FieldKind.CATEGORICAL, len(_TEXTS), self.role)
+        return EncodedField(self.name, FieldKind.CATEGORICAL, len(_TEXTS), self.role, self.group)
 
     def reader(self) -> Callable[[Inputs], Int32Array]:
         """Return a function that reads local ids, int32 (N,), of block after block."""
-        return lambda inputs: self._flags(inputs.lists(self.column, self.delimiter))
+        return lambda inputs: self._flags(inputs.values(self.column, self.delimiter))
 
     def local_ids(self, column: Column) -> Int32Array:
         """Return local ids, int32 (N,)."""
-        return self._flags(lists(column, self.delimiter))
+        return self._flags(ListValues.of(lists(column, self.delimiter)))
 
-    def _flags(self, found: pa.ListArray) -> Int32Array:
-        ids = np.full(len(found), _NO, np.int32)
-        matches = np.asarray(pc.equal(found.flatten(), self.value).to_numpy(zero_copy_only=False), np.bool_)
-        ids[np.asarray(pc.list_parent_indices(found).to_numpy())[matches]] = _YES
-        if found.null_count:
-            ids[np.asarray(found.is_null().to_numpy(zero_copy_only=False))] = MISSING_ID
+    def _flags(self, found: ListValues) -> Int32Array:
+        ids = np.full(len(found.absent), ABSENT_ID, np.int32)
+        ids[found.rows_with(self.value)] = PRESENT_ID
+        ids[found.absent] = MISSING_ID
         return ids
 
     def text(self, local_id: int) -> str:
@@ -66,7 +66,7 @@ class FlagEncoder:
         if text is None or text in ("", MISSING_TEXT):
             return MISSING_ID
         truth = truth_of(text)
-        return UNKNOWN_ID if truth is None else _YES if truth else _NO
+        return UNKNOWN_ID if truth is None else PRESENT_ID if truth else ABSENT_ID
 
 
 def value_counts(found: pa.ListArray) -> Float64Array:

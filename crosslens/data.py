@@ -20,6 +20,10 @@ UNKNOWN_ID = 1
 """Local id of a value the vocabulary does not hold (unseen or rare)."""
 RESERVED_IDS = 2
 """Local ids of values start here."""
+ABSENT_ID = RESERVED_IDS
+"""Local id of "no" in a field that is a member of a group."""
+PRESENT_ID = RESERVED_IDS + 1
+"""Local id of "yes" in a field that is a member of a group."""
 
 Int32Array: TypeAlias = NDArray[np.int32]
 Int64Array: TypeAlias = NDArray[np.int64]
@@ -29,12 +33,17 @@ Float64Array: TypeAlias = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class EncodedField:
-    """A field as models see it. `cardinality` counts its ids, the two reserved ones included; 0 for numerical."""
+    """A field as models see it. `cardinality` counts its ids, the two reserved ones included; 0 for numerical.
+
+    `group` names the multi-valued field whose value this is: whether a row has it (`ABSENT_ID`, `PRESENT_ID`). Models
+    may read the members of a group one by one or together; "" for any other field.
+    """
 
     name: str
     kind: FieldKind
     cardinality: int = 0
     role: FieldRole = FieldRole.FEATURE
+    group: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +62,8 @@ class EncodedSchema:
             raise ValueError("categorical fields must come before numerical fields")
         if len({field.name for field in self.fields}) != len(self.fields):
             raise ValueError("field names must be unique")
+        if any(field.group for field in self.numerical):
+            raise ValueError("members of a group must be categorical")
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -63,8 +63,9 @@ def field_importance(module: ArmNet, data: EncodedDataset) -> FieldImportance:
     """Return the paper's global importance: the sum of |v| over neurons. It is the same for all rows."""
     return FieldImportance(
         fields=data.schema.names,
-        values=module.arm.values.detach().abs().sum(1).double().numpy(),
-        method="Sum of the absolute value weights |v| over all neurons, as the paper publishes it.",
+        values=module.tokens.spread(module.arm.values.detach().abs().sum(1).double(), 0).numpy(),
+        method="Sum of the absolute value weights |v| over all neurons, as the paper publishes it."
+        + (" The values of a multi-valued field have one weight together." if module.tokens.pools else ""),
         meaning="High: the neurons weigh this field strongly wherever their gates let it in. It ignores the length of "
         "embeddings, the gates and the layers behind, and does not depend on the rows.",
         rows=len(data),

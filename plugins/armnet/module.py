@@ -8,7 +8,11 @@
 
 ARM-Net+ adds a plain network on embeddings of its own: logit = w1 logit_arm + w2 logit_deep + b, trained jointly.
 
-Axes: B batch, F field, E embedding, N = K*O neurons.
+The values of a multi-valued field enter as one: f counts tokens, each a field or the mean of a field's values
+(`neural.pooling`). A gate lets the mean in or shuts it out; in explanations a gate and a weight count for each value
+that the row has, so that exponents stay sums over fields.
+
+Axes: B batch, F field, F' token, E embedding, N = K*O neurons.
 
 DIFF: numerical fields are value x vector + bias vector, with a trained vector where the value is missing; the authors
 clamp values to [0.001, 1] and have no bias vector.
@@ -31,8 +35,10 @@ from ..neural.devices import full_precision
 from ..neural.embedding import FieldEmbedding
 from ..neural.layers import mlp, start_at_rate
 from ..neural.network import Network
+from ..neural.pooling import Tokens
 from . import ArmNetParameters, ArmNetPlusParameters
 from .gate import exponents, weights
+from .graph import exponents_graph
 
 _ALIGNED = 0.25
 """Spread of the alignments before training. Wider gates start nearly shut and learn less; narrower ones never shut."""
@@ -50,7 +56,7 @@ class ArmBranch(nn.Module):
             torch.randn(heads, neurons, width) * _ALIGNED / parameters.initial_spread
         )  # Q: K x O x E
         self.bilinear = nn.Parameter(torch.randn(heads, width, width) / math.sqrt(width))  # W: K x E x E
-        self.values = nn.Parameter(torch.randn(fields, heads * neurons))  # V: F x K*O
+        self.values = nn.Parameter(torch.randn(fields, heads * neurons))  # V: F' x K*O
         self.norm = nn.BatchNorm1d(heads * neurons, momentum=_MOMENTUM)
         self.mlp = mlp(width * heads * neurons, parameters.layers, parameters.dropout)
 
@@ -61,12 +67,12 @@ class ArmBranch(nn.Module):
         return folded.reshape(width, -1) / math.sqrt(width)
 
     def exponents(self, embedded: Tensor) -> Tensor:
-        """Return s (B, E, N) for e (B, F, E)."""
+        """Return s (B, E, N) for tokens (B, F', E)."""
         with full_precision(embedded.device):  # thresholds and exponentials need the digits
             return exponents(embedded.float(), self.alignment(), self.values, self.alpha)
 
     def weights(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the gates z and the signed weights w, each (B, F, N), without a graph."""
+        """Return the gates z and the signed weights w of tokens (B, F', E), each (B, F', N), without a graph."""
         return weights(embedded, self.alignment(), self.values, self.alpha)
 
     def head(self, sums: Tensor) -> Tensor:
@@ -81,13 +87,14 @@ class DeepBranch(nn.Module):
     def __init__(self, schema: EncodedSchema, parameters: ArmNetPlusParameters) -> None:
         super().__init__()
         self.embedding = FieldEmbedding(schema, parameters.deep_embedding, parameters.initial_spread)
-        self.mlp = mlp(parameters.deep_embedding * len(schema.fields), parameters.deep_layers, parameters.dropout)
+        self.tokens = Tokens(schema)
+        self.mlp = mlp(parameters.deep_embedding * self.tokens.count, parameters.deep_layers, parameters.dropout)
         self.mix = nn.Parameter(torch.full((2,), 0.5))  # w1, w2
         self.bias = nn.Parameter(torch.zeros(()))  # b
 
     def head(self, embedded: Tensor) -> Tensor:
         """Return logits (B,) for this branch's embeddings (B, F, E)."""
-        return self.mlp(embedded.flatten(1)).squeeze(1)  # type: ignore[no-any-return]
+        return self.mlp(self.tokens(embedded).flatten(1)).squeeze(1)  # type: ignore[no-any-return]
 
     def join(self, arm: Tensor, deep: Tensor) -> Tensor:
         """Return w1 arm + w2 deep + b."""
@@ -118,7 +125,8 @@ class ArmNet(Network):
     def __init__(self, schema: EncodedSchema, parameters: ArmNetParameters, rate: float = 0.5) -> None:
         super().__init__()
         self.embedding = FieldEmbedding(schema, parameters.embedding, parameters.initial_spread)
-        self.arm = ArmBranch(len(schema.fields), parameters)
+        self.tokens = Tokens(schema)
+        self.arm = ArmBranch(self.tokens.count, parameters)
         self.deep = DeepBranch(schema, parameters) if isinstance(parameters, ArmNetPlusParameters) else None
         for branch in (self.arm, self.deep):
             if branch is not None:
@@ -131,13 +139,20 @@ class ArmNet(Network):
 
     def logits(self, *embeddings: Tensor) -> Tensor:
         """Return logits (B, 1) for what `embeddings` returned."""
-        return self.head(self.arm.exponents(embeddings[0]), *embeddings[1:]).unsqueeze(1)
+        return self.head(self.arm.exponents(self.tokens(embeddings[0])), *embeddings[1:]).unsqueeze(1)
+
+    def plain_logits(self, *embeddings: Tensor) -> Tensor:
+        """Return logits (B, 1) as `logits` does, without blocks and without asking whether a gate is found."""
+        branch = self.arm
+        sums = exponents_graph(self.tokens(embeddings[0]), branch.alignment(), branch.values, branch.alpha)
+        return self.head(sums, *embeddings[1:]).unsqueeze(1)
 
     def inside(self, ids: Tensor, values: Tensor) -> Inside:
         """Return gates, weights and embeddings of every row, without a graph."""
         with torch.no_grad():
             embedded, *deep = self.embeddings(ids, values)
-            gates, signed = self.arm.weights(embedded)
+            has = self.embedding.value_shares(ids, values).ne(0).unsqueeze(2)
+            gates, signed = (self.tokens.spread(each, 1) * has for each in self.arm.weights(self.tokens(embedded)))
         return Inside(embedded, gates, signed, deep[0] if deep else None)
 
     def head(self, sums: Tensor, deep: Tensor | None = None) -> Tensor:

@@ -7,7 +7,10 @@
 
 AutoInt+ adds a plain network on the same embeddings: logit + MLP(concat_f e_f), trained jointly.
 
-Axes: B batch, F field, E width of what enters a layer, H heads, D width per head.
+The values of a multi-valued field enter as one: f counts tokens, each a field or the mean of a field's values
+(section 4.3; see `neural.pooling`).
+
+Axes: B batch, F field, F' token, E width of what enters a layer, H heads, D width per head.
 
 DIFF: numerical fields are value x vector + bias vector, with a trained vector where the value is missing, and take part
 in the attention like the others; the paper has no bias vector.
@@ -28,6 +31,7 @@ from crosslens import EncodedSchema
 from ..neural.embedding import FieldEmbedding
 from ..neural.layers import mlp, start_at_rate
 from ..neural.network import Network
+from ..neural.pooling import Tokens
 from . import AutoIntParameters, AutoIntPlusParameters
 from .attention import attend, attend_fused
 
@@ -74,7 +78,8 @@ class AutoInt(Network):
 
     def __init__(self, schema: EncodedSchema, parameters: AutoIntParameters, rate: float = 0.5) -> None:
         super().__init__()
-        fields, width = len(schema.fields), parameters.heads * parameters.head_width
+        self.tokens = Tokens(schema)
+        fields, width = self.tokens.count, parameters.heads * parameters.head_width
         self.embedding = FieldEmbedding(schema, parameters.embedding, parameters.initial_spread)
         widths = [parameters.embedding] + [width] * (parameters.attention_layers - 1)
         self.layers = nn.ModuleList(AttentionLayer(entering, parameters) for entering in widths)
@@ -90,20 +95,25 @@ class AutoInt(Network):
 
     def logits(self, *embeddings: Tensor) -> Tensor:
         """Return logits (B, 1) for what `embeddings` returned."""
-        left = embeddings[0]
+        left = tokens = self.tokens(embeddings[0])
         for layer in self.layers:
             left = layer(left)
-        return self._head(left, embeddings[0])
+        return self._head(left, tokens)
+
+    def plain_logits(self, *embeddings: Tensor) -> Tensor:
+        """Return logits (B, 1) as `logits` does, by the equations instead of blocks of rows."""
+        return self.attend(embeddings[0])[0]
 
     def attend(self, embedded: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Return logits (B, 1) and the attention (B, H, F, F) of every layer for e (B, F, E), with a graph."""
-        left, attentions = embedded, []
+        """Return logits (B, 1) and the attention (B, H, F', F') of every layer for e (B, F, E), with a graph."""
+        left = tokens = self.tokens(embedded)
+        attentions = []
         for layer in self.layers:
             assert isinstance(layer, AttentionLayer)
             left, attention = layer.shown(left)
             attentions.append(attention)
-        return self._head(left, embedded), attentions
+        return self._head(left, tokens), attentions
 
-    def _head(self, left: Tensor, embedded: Tensor) -> Tensor:
+    def _head(self, left: Tensor, tokens: Tensor) -> Tensor:
         logits: Tensor = self.output(left.flatten(1))
-        return logits if self.deep is None else logits + self.deep(embedded.flatten(1))
+        return logits if self.deep is None else logits + self.deep(tokens.flatten(1))

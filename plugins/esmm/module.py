@@ -4,8 +4,8 @@
     a = MLP_ctr(e)              logit of pCTR
     b = MLP_cvr(e)              logit of pCVR
 
-The paper pools the embeddings of multi-valued fields; here every field has one vector, and both output biases start at
-the logits of the rates instead of 0.
+Multi-valued fields are pooled as in the paper, by the mean of their values (`neural.pooling`). Both output biases start
+at the logits of the rates instead of 0.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from ..funnel import Rates
 from ..neural.embedding import FieldEmbedding
 from ..neural.layers import mlp, start_at_rate
 from ..neural.network import Network
+from ..neural.pooling import Tokens
 from . import EsmmParameters, Variant
 
 EVEN = Rates(0.5, 0.5)
@@ -33,7 +34,8 @@ class Esmm(Network):
         self.embedding = nn.ModuleList(
             FieldEmbedding(schema, parameters.embedding, parameters.initial_spread) for _ in range(count)
         )
-        width = parameters.embedding * len(schema.fields)
+        self.tokens = Tokens(schema)
+        width = parameters.embedding * self.tokens.count
         self.ctr = mlp(width, parameters.layers, parameters.dropout, 1)
         self.cvr = mlp(width, parameters.layers, parameters.dropout, 1)
         for tower, rate in ((self.ctr, rates.click), (self.cvr, rates.conversion)):
@@ -45,5 +47,5 @@ class Esmm(Network):
 
     def logits(self, *embeddings: Tensor) -> Tensor:
         """Return logits (B, 2) for what `embeddings` returned."""
-        of_clicks, of_conversions = embeddings[0], embeddings[-1]
+        of_clicks, of_conversions = self.tokens(embeddings[0]), self.tokens(embeddings[-1])
         return torch.cat((self.ctr(of_clicks.flatten(1)), self.cvr(of_conversions.flatten(1))), 1)

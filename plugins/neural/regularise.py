@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -9,16 +11,21 @@ from torch import Tensor
 from crosslens import MISSING_ID, UNKNOWN_ID, EncodedDataset
 
 from .imbalance import Float32Array
+from .pooling import ValueShares, group_names
 
 
 class FieldDropout:
     """Hides values at random, half as <missing> and half as <unknown>, so that both are known when they come.
 
-    A hidden numerical value is missing.
+    A hidden numerical value is missing. `leads` (C,) name for each field the one it is hidden with, if not itself: the
+    values of a multi-valued field go together.
     """
 
-    def __init__(self, offsets: np.ndarray, share: float, device: torch.device) -> None:
+    def __init__(
+        self, offsets: np.ndarray, share: float, device: torch.device, leads: Sequence[int] | None = None
+    ) -> None:
         self.share = share
+        self.leads = None if leads is None or list(leads) == list(range(len(leads))) else list(leads)
         start = torch.from_numpy(offsets).to(device, torch.int32)
         self.missing, self.unknown = start + MISSING_ID, start + UNKNOWN_ID
 
@@ -27,6 +34,8 @@ class FieldDropout:
         if not self.share:
             return ids, values
         chance = torch.rand(ids.shape, device=ids.device)
+        if self.leads is not None:
+            chance = chance[:, self.leads]
         hidden = torch.where(chance < self.share / 2, self.missing, self.unknown)
         kept_values = values.masked_fill(torch.rand(values.shape, device=values.device) < self.share, torch.nan)
         return torch.where(chance < self.share, hidden, ids), kept_values
@@ -37,7 +46,7 @@ class Prior:
 
     A lookup carries its value's share, l2 / (lookups of the value in an epoch): values with few rows are held back more
     per row than values with many, and only vectors that a batch looks up are touched. `chances` (N,) say how likely a
-    row is in an epoch.
+    row is in an epoch. A vector taken in part, as one of several values of a field, is held back as a whole.
     """
 
     def __init__(
@@ -54,10 +63,14 @@ class Prior:
         for reserved in (MISSING_ID, UNKNOWN_ID):
             counts[train.schema.offsets + reserved] += rows * field_dropout / 2
         self.share = torch.from_numpy(l2 / np.maximum(counts, 1)).to(device, torch.float32)
+        self.taken = ValueShares(train.schema).to(device) if group_names(train.schema) else None
 
     def penalty(self, ids: Tensor, embedded: Tensor) -> Tensor:
         """Return this batch's part of the penalty, in nats per row, for ids (B, C) and e (B, F, E)."""
         lengths = embedded[:, : ids.shape[1]].square().sum(2)
+        if self.taken is not None:
+            taken = self.taken(ids)
+            lengths = lengths / taken.masked_fill(taken == 0, 1).square()
         return (lengths * self.share[ids.long()]).sum() / len(ids)
 
 

@@ -36,6 +36,7 @@ from .devices import Precision, chosen_device, isolated
 from .imbalance import Float32Array, Imbalance
 from .network import Network
 from .optimisers import clip, optimisers, set_rate
+from .pooling import group_leads
 from .probe import MemoryNeeded, Pace, check_memory, free_memory, memory_needed, pace
 from .recipe import Recipe
 from .regularise import FieldDropout, Prior
@@ -205,6 +206,7 @@ class _Training(Generic[AnyNetwork]):
             "validation_loss": self.state.best_loss,
             "rows": len(self.data.train),
             "seed": self.context.seed,
+            "device": str(self.device),
             "ended": self.state.ended or "Stopped.",
         }
 
@@ -340,7 +342,7 @@ class Step:
             recipe=recipe,
             imbalance=imbalance,
             weights=imbalance.weights(train),
-            dropout=FieldDropout(train.schema.offsets, recipe.field_dropout, device),
+            dropout=FieldDropout(train.schema.offsets, recipe.field_dropout, device, group_leads(train.schema)),
             prior=Prior(train, recipe.l2, recipe.field_dropout, device, imbalance.chances()),
             precision=Precision.of(device),
         )

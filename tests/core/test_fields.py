@@ -10,11 +10,15 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from core.encoders import Encoders, made_values
 from core.encoding import encode, encode_rows, fit_encoders
+from core.multi_values import FlagEncoder
 from core.snapshots import table_rows
-from crosslens import DataError, EncodedDataset, Field, FieldKind, FieldRole, FieldSchema
+from crosslens import DataError, EncodedDataset, EncodedSchema, Field, FieldKind, FieldRole, FieldSchema
+from crosslens.plain import from_plain, to_plain
 from crosslens.schema import TimePart
 
 from .snapshots import fields, ref, snapshot
@@ -147,11 +151,37 @@ def test_what_parts_values_is_found_out(tags: Any, options: Any, names: tuple[st
     assert learn(tags, FieldKind.MULTI_VALUED, tmp_path, **options)[1].schema.names == names
 
 
-def test_no_more_than_twenty_values_become_fields(tmp_path: Path) -> None:
-    tags = [[f"tag {number}" for number in range(30)]] * 4
+def test_no_more_than_64_values_become_fields(tmp_path: Path) -> None:
+    tags = [[f"tag {number}" for number in range(80)]] * 4
     encoders, data = learn(tags, FieldKind.MULTI_VALUED, tmp_path)
-    assert len(data.schema.names) == 20
-    assert encoders.findings[0].message == "Of 30 values of x, the 20 most frequent ones are read."
+    assert len(data.schema.names) == 64
+    assert encoders.findings[0].message == "Of 80 values of x, the 64 most frequent ones are read."
+
+
+def test_the_values_of_a_field_know_that_they_belong_together(tmp_path: Path) -> None:
+    encoders, data = learn(TAGS, FieldKind.MULTI_VALUED, tmp_path)
+    assert [field.group for field in data.schema.fields] == ["x", "x", ""]
+    assert data.schema == encoders.schema
+    assert from_plain(EncodedSchema, to_plain(data.schema)) == data.schema
+
+
+def test_encoders_of_earlier_versions_have_values_that_stand_alone(tmp_path: Path) -> None:
+    encoders, data = learn(TAGS, FieldKind.MULTI_VALUED, tmp_path)
+    plain = json.loads(encoders.to_json())
+    for field in plain["fields"]:
+        field.pop("group", None)
+    old = Encoders.from_json(json.dumps(plain))
+    assert [field.group for field in old.schema.fields] == ["", "", ""]
+    again = encode(table_rows(*snapshot(x=TAGS, y=[0, 1, 0, 1, 0])), old, tmp_path / "again")
+    assert (again.ids == data.ids).all()
+
+
+@given(st.lists(st.none() | st.lists(st.sampled_from(["a", "b", "c", "d", "a"]), max_size=5), max_size=12))
+def test_every_row_is_told_which_values_it_has(rows: list[list[str] | None]) -> None:
+    column = pa.chunked_array([pa.array(rows, pa.list_(pa.string()))])
+    for value in ("a", "b", "z"):
+        ids = FlagEncoder("x", ref("x"), FieldRole.FEATURE, value).local_ids(column)
+        assert ids.tolist() == [0 if row is None else 3 if value in row else 2 for row in rows]
 
 
 def test_a_field_keeps_its_name_when_a_value_would_take_it(tmp_path: Path) -> None:
