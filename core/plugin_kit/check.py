@@ -209,9 +209,17 @@ def _registers(manifest: Manifest, found: dict[str, Any]) -> Finding:
     problems += _differences("text encoder", encoders, found["text_encoders"])
     if problems:
         return Finding("registers", Verdict.FAILED, tuple(problems))
+    silent = [
+        f"The manifest does not say what {model['id']} {word}: {', '.join(model[word])}."
+        for told in announced
+        for model in found["models"]
+        if model["id"] == told["id"]
+        for word in ("needs", "explains")
+        if model[word] and not told[word]
+    ]
     brought = [f"{model['id']} ({model['task']})" for model in found["models"]]
     brought += [f"{encoder['id']} (text encoder)" for encoder in found["text_encoders"]]
-    return Finding("registers", Verdict.PASSED, (", ".join(brought) + ".",))
+    return Finding("registers", Verdict.NOTED if silent else Verdict.PASSED, (", ".join(brought) + ".", *silent))
 
 
 def _differences(word: str, announced: Sequence[dict[str, Any]], found: Sequence[dict[str, Any]]) -> list[str]:
@@ -229,7 +237,7 @@ def _differences(word: str, announced: Sequence[dict[str, Any]], found: Sequence
         said += [
             f"The manifest says of {name}: {key} = {expected[name][key]!r}; the code says {there[name][key]!r}."
             for key in expected[name]
-            if expected[name][key] != there[name][key]
+            if expected[name][key] and expected[name][key] != there[name][key]
         ]
     return said
 

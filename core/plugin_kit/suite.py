@@ -78,7 +78,8 @@ def _settings(folder: Path) -> Path:
 def _outcome(results: Path, done: subprocess.CompletedProcess[str], seconds: float) -> Outcome:
     if done.returncode not in (0, 1) or not results.exists():
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
-        telling = next((line for line in lines if line.startswith("E ")), lines[-1] if lines else "no reason given")
+        errors = [line for line in lines if line.startswith("E ")]
+        telling = (errors or lines or ["no reason given"])[-1]
         reason = telling.removeprefix("E ").strip()[:_LETTERS]
         return Outcome(broken=f"The tests did not run (exit code {done.returncode}): {reason}", seconds=seconds)
     cases = ElementTree.parse(results).getroot().findall(".//testcase")  # written by pytest just now

@@ -47,7 +47,7 @@ def test_two_plugins_never_have_the_same_identity(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "name",
-    ["", " ", "Größe", "My-Plugin", "a b", "../x", "a/b", "-a", "a-", "a--b", "a.b", "日本", "a" * 61, "'; rm -rf", "9lives"],
+    ["", " ", "Größe", "My-Plugin", "a b", "../x", "a/b", "-a", "a-", "a--b", "a.b", "日本", "a" * 61, "';", "9th"],
 )  # fmt: skip
 def test_a_name_that_cannot_be_one_is_refused_and_nothing_is_written(name: str, tmp_path: Path) -> None:
     with pytest.raises(PluginError) as refusal:
