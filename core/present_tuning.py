@@ -12,6 +12,7 @@ _NOTE = (
     "Measured on the validation rows that chose among the trials: the best value is a little better than what new rows "
     "will show. Train with it to measure it on test rows."
 )
+_SHARES = "Share of the differences between trials, by functional analysis of variance over all of them (fANOVA)."
 
 
 def trials_table(tuning: Tuning, labels: dict[str, str]) -> Table:
@@ -65,8 +66,7 @@ def importance_bars(tuning: Tuning, labels: dict[str, str]) -> BarList:
         title="What mattered",
         labels=tuple(labels.get(name, name) for name, _ in ordered),
         values=tuple(share for _, share in ordered),
-        unit="share of the differences between trials",
-        note="By functional analysis of variance over all trials (fANOVA)." if ordered else "Known after eight trials.",
+        note=_SHARES if ordered else "Known after eight trials.",
     )
 
 
@@ -83,7 +83,7 @@ def progress_chart(tuning: Tuning) -> LineChart:
     return LineChart(
         title="Trials in order",
         x_label="trial",
-        y_label=f"{tuning.metric} on validation rows",
+        y_label=tuning.metric,
         series=(Series("trial", places, values, points=True), Series("best so far", places, tuple(so_far))),
-        note="Higher is better." if tuning.rises else "Lower is better.",
+        note=f"On validation rows; {'higher' if tuning.rises else 'lower'} is better.",
     )

@@ -245,7 +245,7 @@ def test_an_earlier_search_can_be_looked_at_and_gone_on_with(
 ) -> None:
     kept(session, trial(0, 0.5))
     dialog = opened(page, qtbot)
-    assert "(1 trial)" in dialog.earlier.itemText(1)
+    assert ", 1 trial" in dialog.earlier.itemText(1)
     dialog.earlier.setCurrentIndex(1)
     assert len(dialog.trials_view.views[2].picture.rows) == 1
     dialog.start()

@@ -8,11 +8,14 @@ from time import monotonic
 
 from PySide6.QtCore import QEventLoop, QTimer
 from PySide6.QtGui import QPixmap
-from PySide6.QtWidgets import QApplication, QTabWidget
+from PySide6.QtWidgets import QApplication, QTabWidget, QWidget
+
+from core.tuning import tunings
 
 from .application import destroy, make_application, make_window
 from .opening import open_project
 from .pages.data import DataPage
+from .pages.train import TrainPage
 from .palette import Theme, apply_theme
 from .services import DesktopServices
 from .window import MainWindow
@@ -49,7 +52,23 @@ def _render(window: MainWindow, folder: Path) -> list[Path]:
             for view in _views(window):
                 _settle(window)
                 files += _save(window, folder, f"{number}-{page_id}{view}-{theme.value}", RATIOS[theme])
+            if (dialog := _search(window)) is not None:
+                _settle(window)
+                files += _save(dialog, folder, f"{number}-{page_id}-search-{theme.value}", RATIOS[theme])
+                dialog.close()
     return files
+
+
+def _search(window: MainWindow) -> QWidget | None:
+    """Open the newest search over parameters that the project has, while the Train page is in front."""
+    page, project = window.page, window.session.project
+    if not isinstance(page, TrainPage) or project is None:
+        return None
+    newest = next(iter(tunings(project.folder)), None)
+    dialog = None if newest is None else page.search(newest.model)
+    if dialog is not None and newest is not None:
+        dialog.earlier.setCurrentIndex(dialog.earlier.findData(newest.id))
+    return dialog
 
 
 def _views(window: MainWindow) -> Iterator[str]:
@@ -70,14 +89,14 @@ def _views(window: MainWindow) -> Iterator[str]:
         window.page.connecting.left.emit()
 
 
-def _save(window: MainWindow, folder: Path, name: str, ratios: Sequence[int]) -> list[Path]:
+def _save(window: QWidget, folder: Path, name: str, ratios: Sequence[int]) -> list[Path]:
     files = [folder / (f"{name}.png" if ratio == 1 else f"{name}-{100 * ratio}.png") for ratio in ratios]
     for file, ratio in zip(files, ratios, strict=True):
         _grab(window, ratio).save(str(file))
     return files
 
 
-def _grab(window: MainWindow, ratio: int) -> QPixmap:
+def _grab(window: QWidget, ratio: int) -> QPixmap:
     """Return the window with `ratio` pixels for each logical one."""
     picture = QPixmap(window.size() * ratio)
     picture.setDevicePixelRatio(ratio)

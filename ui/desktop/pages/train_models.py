@@ -74,8 +74,8 @@ class ModelCard(QWidget):
         layout.setSpacing(4)
         for widget in (self.check, Muted(spec.summary, self), self._explains, self._facts, self._estimate):
             layout.addWidget(widget)
-        layout.addWidget(self.form)
         layout.addLayout(self._build_search())
+        layout.addWidget(self.form)
         self._explains.setVisible(bool(spec.explains))
         self._facts.hide()
         self._estimate.hide()

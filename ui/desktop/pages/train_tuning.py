@@ -216,12 +216,13 @@ class TuningDialog(QDialog):
 
     def _build_budget(self) -> QFormLayout:
         self.trials = QSpinBox(minimum=1, maximum=1000, value=_TRIALS)
+        self.trials.setToolTip(self.tr("Of a search that goes on: so many more."))
         self.minutes = QSpinBox(minimum=0, maximum=10_000, value=_MINUTES)
         self.minutes.setSpecialValueText(self.tr("no limit"))
         self.minutes.setSuffix(self.tr(" min"))
         self.earlier = QComboBox()
         self.earlier.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
-        self.earlier.setMinimumContentsLength(30)
+        self.earlier.setMinimumContentsLength(34)
         self.earlier.currentIndexChanged.connect(self._choose_earlier)
         roomy(self.trials, self.minutes, self.earlier)
         form = QFormLayout()
@@ -282,7 +283,7 @@ class TuningDialog(QDialog):
         self.earlier.addItem(self.tr("a new one"), "")
         for tuning in self._earlier():
             when = tuning.started.astimezone().strftime("%Y-%m-%d %H:%M")
-            words = self.tr("go on with that of {when} ({trials})").format(
+            words = self.tr("go on: {when}, {trials}").format(
                 when=when, trials=self.tr("%n trial(s)", "", len(tuning.trials))
             )
             self.earlier.addItem(words, tuning.id)
