@@ -139,9 +139,9 @@ class Library:
             raise PluginError(f"The plugin {row.name} is not used: {_changed(changed)}", plugin=key)
         return Loadable(key, row.name, record.manifest.entry, (folder / "deps", folder / "site"))
 
-    def worker(self, key: str, threads: int = 1) -> WorkerOf:
+    def worker(self, key: str, threads: int = 1, device: str = "cpu") -> WorkerOf:
         """Return how to start a worker of a plugin."""
-        return WorkerOf(key, self.row(key).name, self.program, self.folder, threads)
+        return WorkerOf(key, self.row(key).name, self.program, self.folder, threads, device)
 
     # --- what can be done ---------------------------------------------------------------------------------------------
 
@@ -222,7 +222,8 @@ class Library:
             except (PluginError, TypeError, ValueError, KeyError) as error:
                 self.put_out(key, error)
                 return
-        self._decide(key, lambda each: replace(each, enabled=True, problem="", details=""))
+        version = self._current(key)[1].manifest.version if key in self._records() else ""
+        self._decide(key, lambda _: PluginState(enabled=True, version=version))
 
     def describe_pending(self) -> tuple[str, ...]:
         """Look into every plugin nobody has looked into yet; return their keys."""

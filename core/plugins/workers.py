@@ -49,11 +49,13 @@ class WorkerOf:
     program: tuple[str, ...]
     folder: Path
     threads: int = 1
+    device: str = "cpu"
 
     @property
     def command(self) -> tuple[str, ...]:
         """Return program and arguments."""
-        return (*self.program, "worker", "--plugins", self.key, "--threads", str(self.threads))
+        lent = ("--threads", str(self.threads), "--device", self.device)
+        return (*self.program, "worker", "--plugins", self.key, *lent)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -208,16 +210,18 @@ class _Conversation:
         )
 
     def _read(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            if line.strip():
-                self._events.put(line)
+        with stream:
+            for line in stream:
+                if line.strip():
+                    self._events.put(line)
         self._events.put(None)
 
     def _read_log(self, stream: IO[bytes]) -> None:
-        for line in stream:
-            text = line.decode(errors="replace").rstrip()
-            self._log.append(text)
-            self._control.log.info("%s: %s", self._worker.name, text)
+        with stream:
+            for line in stream:
+                text = line.decode(errors="replace").rstrip()
+                self._log.append(text)
+                self._control.log.info("%s: %s", self._worker.name, text)
 
 
 def ended(code: int) -> str:
@@ -256,8 +260,9 @@ def describe_in_a_process(worker: WorkerOf, output: Path, *, seconds: float = LO
 
 
 def _keep_last(stream: IO[bytes], lines: deque[bytes]) -> None:
-    while chunk := stream.readline(4096):  # a plugin may print without end and without an end of line
-        lines.append(chunk)
+    with stream:
+        while chunk := stream.readline(4096):  # a plugin may print without end and without an end of line
+            lines.append(chunk)
 
 
 def _end_late(process: subprocess.Popen[bytes], worker: WorkerOf, seconds: float) -> None:

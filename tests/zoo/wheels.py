@@ -82,7 +82,7 @@ def plugin_id(name: str) -> str:
     return str(uuid5(NAMESPACE_DNS, name))
 
 
-def manifest(name: str, release: str = "1.0", *, model: str = "", **changes: str) -> str:
+def manifest(name: str, release: str = "1.0", /, *, model: str = "", **changes: str) -> str:
     """Return the manifest of a plugin whose package is `name`; `changes` are TOML texts by key."""
     facts = {
         "id": f'"{plugin_id(name)}"',
