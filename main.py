@@ -39,7 +39,7 @@ def host() -> Host:
     return host_of(builtin_plugins(), library())
 
 
-def services(*, threads: int = 0, plugin: str = "") -> Services:
+def services(*, threads: int = 0, plugin: str = "", device: str = "auto") -> Services:
     """Return the rooms a job needs, wired together; with `plugin` those of a worker that runs its models."""
     from core.plugins.joining import host_of, worker_host
     from core.services import Services, usable_threads
@@ -59,6 +59,7 @@ def services(*, threads: int = 0, plugin: str = "") -> Services:
         threads=threads or usable_threads(),
         credentials=SystemCredentials(),
         plugins=None if plugin else plugins,
+        device=device,
     )
 
 

@@ -46,7 +46,8 @@ T = TypeVar("T")
 class RunFacts:
     """What a run rests on. `encoded` names the folder of the encoded arrays below the project's data folder.
 
-    `label` is what is predicted, or the first of the `outputs` where a model has several.
+    `label` is what is predicted, or the first of the `outputs` where a model has several. `device` is where the model
+    was trained, "" for models that know no other than the processor.
     """
 
     model: str
@@ -65,6 +66,7 @@ class RunFacts:
     findings: tuple[Finding, ...] = ()
     notes: tuple[str, ...] = ()
     outputs: tuple[str, ...] = ()
+    device: str = ""
 
     @property
     def predicted(self) -> tuple[str, ...]:

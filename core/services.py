@@ -29,6 +29,7 @@ class Services:
     """The rooms a job needs, plugged in by the composition root.
 
     `plugins` are the strangers' ones, run in workers of their own; None in such a worker, where everything is at hand.
+    `device` is where models train that can choose, see `FitContext`.
     """
 
     sources: Sources
@@ -37,6 +38,7 @@ class Services:
     threads: int = 1
     credentials: Credentials = field(default_factory=PassingCredentials)
     plugins: Library | None = None
+    device: str = "cpu"
 
     @property
     def secret(self) -> str | None:

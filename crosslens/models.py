@@ -106,12 +106,17 @@ def _never() -> bool:
     return False
 
 
+DEVICES = ("auto", "cpu", "cuda", "mps")
+"""Where a model may train; auto is a graphics card if there is one, else the processor."""
+
+
 @dataclass(frozen=True, slots=True)
 class FitContext:
     """What the app lends a model while it trains. It knows no window and no database.
 
     `should_stop` is asked at least once a batch; a model that stops returns its best state so far, or raises `Stopped`
-    when there is none.
+    when there is none. `device` is one of `DEVICES`; models that know the processor alone pass over it, others raise
+    `ParameterError` for one this machine does not have.
     """
 
     seed: int = 0

@@ -85,7 +85,8 @@ def _ask(key: str, request: Any, services: Services, control: JobControl) -> Any
     plugins = services.plugins
     assert plugins is not None, "asked for by a process that has plugins"
     try:
-        return ask(plugins.worker(key, services.threads), request, control, secret=control.secret or services.secret)
+        worker = plugins.worker(key, services.threads, services.device)
+        return ask(worker, request, control, secret=control.secret or services.secret)
     except PluginCrashed as error:
         if error.facts.get("loading"):
             plugins.put_out(key, error)

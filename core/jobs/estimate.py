@@ -49,7 +49,11 @@ def _estimate(
         tried = min(rows, max(_BATCHES * batch, _BATCHES), max(_MOST_NUMBERS // max(len(schema.fields), 1), _BATCHES))
         data = training_for(spec.task, made_up_rows(schema, tried, seed=recipe.seed))
         context = FitContext(
-            seed=recipe.seed, threads=services.threads, should_stop=control.should_stop, log=control.log
+            seed=recipe.seed,
+            threads=services.threads,
+            device=services.device,
+            should_stop=control.should_stop,
+            log=control.log,
         )
         told = spec.build(parameters).estimate(data, context)
     except UserError as error:

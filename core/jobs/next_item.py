@@ -156,7 +156,12 @@ def _lists(titles: pa.Array, top: Int32Array) -> pa.Array:
 
 
 def sequence_facts(
-    spec: ModelSpec, data: PreparedSequences, versions: dict[str, str], services: Services, seconds: dict[str, float]
+    spec: ModelSpec,
+    data: PreparedSequences,
+    versions: dict[str, str],
+    services: Services,
+    seconds: dict[str, float],
+    device: str,
 ) -> RunFacts:
     """Return what a next-item run rests on; its rows are events for training, users for validation and test."""
     facts = data.facts
@@ -175,6 +180,7 @@ def sequence_facts(
         threads=services.threads,
         seconds=seconds,
         findings=data.findings,
+        device=device,
     )
 
 

@@ -233,7 +233,7 @@ def _run(
     except Stopped:
         stopped = True
     seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
-    plan.folder.save_facts(_facts(plan, data, outputs, services, seconds))
+    plan.folder.save_facts(_facts(plan, data, outputs, services, seconds, device_of(model)))
     plan.folder.checkpoints.clear()
     metrics = _metrics(plan.folder, outputs)
     _finish(plan, data.test_fingerprint, metrics, project, stopped=stopped, seconds=time.perf_counter() - started)
@@ -255,7 +255,7 @@ def _run_sequences(
     except Stopped:
         stopped = True
     seconds = {**data.seconds, "train": trained - started, "assess": time.perf_counter() - trained}
-    plan.folder.save_facts(sequence_facts(plan.spec, data, _versions(), services, seconds))
+    plan.folder.save_facts(sequence_facts(plan.spec, data, _versions(), services, seconds, device_of(model)))
     plan.folder.checkpoints.clear()
     _finish(plan, data.test_fingerprint, metrics, project, stopped=stopped, seconds=time.perf_counter() - started)
 
@@ -305,6 +305,7 @@ def _fit(
         context = FitContext(
             seed=plan.recipe.seed,
             threads=services.threads,
+            device=services.device,
             progress=history.add,
             should_stop=control.should_stop,
             checkpoints=plan.folder.checkpoints,
@@ -376,7 +377,12 @@ def _logged(folder: RunFolder) -> Iterator[logging.Logger]:
 
 
 def _facts(
-    plan: _Plan, data: PreparedData, outputs: Sequence[str], services: Services, seconds: dict[str, float]
+    plan: _Plan,
+    data: PreparedData,
+    outputs: Sequence[str],
+    services: Services,
+    seconds: dict[str, float],
+    device: str,
 ) -> RunFacts:
     return RunFacts(
         model=plan.spec.id,
@@ -394,7 +400,14 @@ def _facts(
         seconds=seconds,
         findings=data.findings,
         outputs=tuple(outputs) if len(outputs) > 1 else (),
+        device=device,
     )
+
+
+def device_of(model: Any) -> str:
+    """Return the device a model says it was trained on; "" if it says nothing, as models do that know no other."""
+    facts = getattr(model, "facts", None)
+    return str(facts.get("device", "")) if isinstance(facts, Mapping) else ""
 
 
 def _versions() -> dict[str, str]:

@@ -253,6 +253,7 @@ class _Search:
         context = FitContext(
             seed=self._recipe.seed,
             threads=services.threads,
+            device=services.device,
             progress=curve.add,
             should_stop=lambda: control.should_stop() or curve.is_left,
             text_encoders=self._question.encoders,

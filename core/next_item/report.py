@@ -140,6 +140,7 @@ def _run_facts(name: str, report: NextItemReport) -> Table:
         ("Time by phase", ", ".join(f"{phase} {format_seconds(each)}" for phase, each in facts.seconds.items())),
         ("Data fingerprint", facts.snapshot.fingerprint),
         ("Threads", str(facts.threads)),
+        ("Device", facts.device or "cpu"),
         ("Versions", ", ".join(f"{package} {version}" for package, version in facts.versions.items())),
         ("Described by", enumerated(list(facts.fields)) or counted(0, "field")),
     ]

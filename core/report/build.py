@@ -475,6 +475,7 @@ def _run_facts(name: str, run: RunInputs) -> Table:
                   f"{format_percent(split.test, 0)} test, seed {split.seed}"),
         ("Seed", str(recipe.seed)),
         ("Threads", str(facts.threads)),
+        ("Device", facts.device or "cpu"),
         ("Versions", ", ".join(f"{package} {version}" for package, version in facts.versions.items())),
     ]  # fmt: skip
     best = next((entry.best_epoch for entry in reversed(run.history) if entry.best_epoch is not None), None)

@@ -174,6 +174,7 @@ class _Training:
             "validation_users": len(self.validation),
             "targets": self.windows.targets,
             "seed": self.context.seed,
+            "device": self.context.device,
             "cold_start": "popularity",
             "notes": list(self.notes),
             "ended": self.state.ended or "Stopped.",

@@ -201,10 +201,14 @@ def test_what_the_window_remembers_survives_it(tmp_path: Path, qapp: Any) -> Non
     file = tmp_path / "settings.ini"
     first = Preferences(file, tmp_path)
     first.threads = 3
+    first.device = "mps"
     first.projects_folder = tmp_path / "elsewhere"
     first.sync()
     second = Preferences(file, tmp_path)
     assert (second.threads, second.projects_folder) == (3, tmp_path / "elsewhere")
+    assert second.device == "mps"
+    second._set("device", "abacus")
+    assert second.device == "auto"
 
 
 @pytest.mark.parametrize("text", ["", "not json", "{}", "[1, null]", '[{"folder": 3}]'])

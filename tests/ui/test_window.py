@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QAbstractButton, QAbstractItemView, QComboBox, QLi
 import ui.desktop
 from core.commands import OpenSource, Phase, Progress
 from crosslens.errors import SourceError
-from crosslens.models import FitProgress
+from crosslens.models import DEVICES, FitProgress
 from ui.desktop import screenshots
 from ui.desktop.icons import icon
 from ui.desktop.palette import DARK, LIGHT, Colours, Theme, along, apply_theme, colours, contrast, mix
@@ -212,6 +212,17 @@ def test_threads_reach_the_next_job(window: MainWindow) -> None:
     window.pages["settings"].threads.setValue(1)
     assert window.session._jobs.arguments == ("--threads", "1")
     window.pages["settings"].threads.setValue(0)
+    assert window.session._jobs.arguments == ()
+
+
+def test_the_device_reaches_the_next_job(window: MainWindow) -> None:
+    device = window.pages["settings"].device
+    assert device.currentData() == "auto"
+    device.setCurrentIndex(DEVICES.index("cuda"))
+    device.activated.emit(DEVICES.index("cuda"))
+    assert window.session._jobs.arguments == ("--device", "cuda")
+    device.setCurrentIndex(0)
+    device.activated.emit(0)
     assert window.session._jobs.arguments == ()
 
 

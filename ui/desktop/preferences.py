@@ -9,6 +9,8 @@ from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QObject, QSettings, Signal
 
+from crosslens.models import DEVICES
+
 from .palette import Theme
 
 RECENT = 8
@@ -24,7 +26,7 @@ class RecentProject:
 
 
 class Preferences(QObject):
-    """Theme, threads, folders, recent projects and the window's place; every change is written at once."""
+    """Theme, threads, device, folders, recent projects and the window's place; every change is written at once."""
 
     changed = Signal()
 
@@ -52,6 +54,16 @@ class Preferences(QObject):
     @threads.setter
     def threads(self, threads: int) -> None:
         self._set("threads", str(threads))
+
+    @property
+    def device(self) -> str:
+        """Return where models train; anything unreadable counts as auto."""
+        word = self._text("device")
+        return word if word in DEVICES else DEVICES[0]
+
+    @device.setter
+    def device(self, device: str) -> None:
+        self._set("device", device)
 
     @property
     def projects_folder(self) -> Path:

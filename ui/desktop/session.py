@@ -29,7 +29,7 @@ from core.ports import ProjectStore
 from core.recipe import ModelChoice, Recipe
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens.errors import UserError
-from crosslens.models import ModelSpec
+from crosslens.models import DEVICES, ModelSpec
 from crosslens.relational import ConnectionSpec
 from crosslens.runs import RunRecord, StoredConnection, StoredPreparation
 
@@ -93,8 +93,8 @@ class Session(QObject):
         self._aside = Lane(services.worker_command, keep_worker=False, parent=self)
         self._jobs = Lane(services.worker_command, keep_worker=False, parent=self)
         self._jobs.changed.connect(self.jobsChanged)
-        self.preferences.changed.connect(self._apply_threads)
-        self._apply_threads()
+        self.preferences.changed.connect(self._apply_preferences)
+        self._apply_preferences()
 
     @property
     def models(self) -> tuple[ModelSpec, ...]:
@@ -482,9 +482,12 @@ class Session(QObject):
         if self._asked.get(topic) is request and progress.message:
             self.set_busy(progress.message)
 
-    def _apply_threads(self) -> None:
-        threads = self.preferences.threads
-        self._jobs.arguments = ("--threads", str(threads)) if threads else ()
+    def _apply_preferences(self) -> None:
+        threads, device = self.preferences.threads, self.preferences.device
+        self._jobs.arguments = (
+            *(("--threads", str(threads)) if threads else ()),
+            *(("--device", device) if device != DEVICES[0] else ()),
+        )
 
     def _recipe_text(self, models: Sequence[ModelChoice]) -> str:
         recipe = self.recipe(models)

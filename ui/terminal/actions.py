@@ -99,7 +99,7 @@ def _say_findings(findings: Sequence[Finding], terminal: Terminal) -> None:
 
 
 def _train(request: Train, options: Namespace, parts: Parts, terminal: Terminal) -> Trained:
-    services = parts.services(threads=options.threads)
+    services = parts.services(threads=options.threads, device=options.device)
     recipe = recipe_from_toml(request.recipe) if request.recipe else _run_recipe(request.resume, options, parts)
     services = unlocked(recipe.source, services, terminal)
     with terminal.job() as control:

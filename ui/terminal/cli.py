@@ -15,6 +15,7 @@ from pathlib import Path
 
 from crosslens import __version__
 from crosslens.errors import Stopped, UserError
+from crosslens.models import DEVICES
 
 from .parts import Parts
 from .plugin_kit_parser import add_plugin_kit
@@ -104,6 +105,12 @@ def _with_threads(command: argparse.ArgumentParser) -> None:
     command.add_argument("--threads", type=int, default=0, metavar="N", help="processor threads (all)")
 
 
+def _with_device(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--device", choices=DEVICES, default="auto", help="where models train: a card if there is one (%(default)s)"
+    )
+
+
 _DATABASE = "a file (SQLite, DuckDB, CSV, Parquet, Arrow), a folder of files, or a URL: postgresql://USER@HOST/DATABASE"
 
 
@@ -131,6 +138,7 @@ def _demo(commands: Commands) -> None:
     command.add_argument("--preset", default="default", metavar="NAME", help="kind of sample (%(default)s)")
     command.add_argument("--no-window", action="store_true", help="do not open the window at the end")
     _with_threads(command)
+    _with_device(command)
 
 
 def _sample(commands: Commands) -> None:
@@ -171,6 +179,7 @@ def _train(commands: Commands) -> None:
     )
     _with_project(command)
     _with_threads(command)
+    _with_device(command)
 
 
 def _tune(commands: Commands) -> None:
@@ -185,6 +194,7 @@ def _tune(commands: Commands) -> None:
     command.add_argument("--out", type=Path, default=None, metavar="FILE", help="write the recipe with the best values")
     _with_project(command)
     _with_threads(command)
+    _with_device(command)
 
 
 def _runs(commands: Commands) -> None:
@@ -303,6 +313,7 @@ def _worker(commands: Commands) -> None:
     )
     command.add_argument("--plugins", default="", metavar="ID", help="the plugin whose models this worker runs")
     _with_threads(command)
+    _with_device(command)
     command = _command(commands, "describe-plugin", "headless:describe", "Write what a plugin brings (for the window).")
     command.add_argument("plugins", metavar="ID", help="the plugin")
     command.add_argument("describe", type=Path, metavar="FILE", help="where to write it")

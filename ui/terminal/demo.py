@@ -49,7 +49,7 @@ def run_demo(options: Namespace, parts: Parts, terminal: Terminal) -> Path:
     """Do everything, print the result table, and return the project folder."""
     out = _fresh_folder(options.out.absolute())
     started = time.perf_counter()
-    services = parts.services(threads=options.threads)
+    services = parts.services(threads=options.threads, device=options.device)
     with terminal.job() as control:
         made = _make(out, options, parts, services, control, started)
     project = services.projects.open(out / "project")

@@ -23,7 +23,9 @@ def worker(options: Namespace, parts: Parts, terminal: Terminal) -> int:
 
     streams = take_streams()
     try:
-        services: Services | UserError = parts.services(threads=options.threads, plugin=options.plugins)
+        services: Services | UserError = parts.services(
+            threads=options.threads, plugin=options.plugins, device=options.device
+        )
     except UserError as error:  # the plugin cannot be loaded; whoever asks is told
         logging.getLogger("crosslens.plugins").error("%s\n%s", error, error.facts.get("details", ""))
         services = error

@@ -35,7 +35,7 @@ def tune(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         request = replace(request, recipe=recipe_to_toml(recipe), model=options.model or _only_model(recipe))
     else:
         recipe = recipe_from_toml(load_tuning(tuning_folder(options.project, options.resume)).recipe)
-    services = unlocked(recipe.source, parts.services(threads=options.threads), terminal)
+    services = unlocked(recipe.source, parts.services(threads=options.threads, device=options.device), terminal)
     with terminal.job() as control:
         done: Tuned = perform(request, services, control)
     _show(load_tuning(tuning_folder(options.project, done.tuning)), options, parts, terminal)

@@ -1,4 +1,4 @@
-"""The Settings page: look, threads, folders, and what Crosslens is built on."""
+"""The Settings page: look, threads, device, folders, and what Crosslens is built on."""
 
 from __future__ import annotations
 
@@ -21,6 +21,8 @@ from PySide6.QtWidgets import (
     QVBoxLayout,
     QWidget,
 )
+
+from crosslens.models import DEVICES
 
 from ..fonts import SPACE
 from ..palette import Theme, apply_theme
@@ -45,7 +47,7 @@ class SettingsPage(Page):
 
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
-        self.theme, self.threads, self._folder = QComboBox(), QSpinBox(), Elided()
+        self.theme, self.threads, self.device, self._folder = QComboBox(), QSpinBox(), QComboBox(), Elided()
         inner = QWidget()
         inner.setMaximumWidth(760)
         column = QVBoxLayout(inner)
@@ -108,6 +110,7 @@ class SettingsPage(Page):
         self.threads.setValue(self.session.preferences.threads)
         self.threads.setAccessibleName(self.tr("Threads of a training"))
         self.threads.valueChanged.connect(partial(setattr, self.session.preferences, "threads"))
+        self._fill_devices()
         change = Button(self.tr("Change…"))
         change.setAccessibleName(self.tr("Change the folder of new projects"))
         change.clicked.connect(self._choose_folder)
@@ -116,11 +119,29 @@ class SettingsPage(Page):
         folder.addWidget(self._folder, 1)
         folder.addWidget(change)
         roomy(self.threads)
+        roomy(self.device)
         form = _form(card)
         form.addRow(self.tr("Threads"), self.threads)
+        form.addRow(self.tr("Device"), self.device)
         form.addRow("", Muted(self.tr("For trainings that start from now on."), wrap=False))
         form.addRow(self.tr("New projects"), folder)
         return card
+
+    def _fill_devices(self) -> None:
+        for device, words in zip(
+            DEVICES,
+            (
+                self.tr("A graphics card if there is one"),
+                self.tr("Processor"),
+                self.tr("NVIDIA card (CUDA)"),
+                self.tr("Apple card (MPS)"),
+            ),
+            strict=True,
+        ):
+            self.device.addItem(words, device)
+        self.device.setAccessibleName(self.tr("Device of a training"))
+        self.device.setCurrentIndex(DEVICES.index(self.session.preferences.device))
+        self.device.activated.connect(lambda _: setattr(self.session.preferences, "device", self.device.currentData()))
 
     def _make_about(self) -> Card:
         card = Card(self.tr("About"))
