@@ -26,7 +26,7 @@ def trials_table(tuning: Tuning, labels: dict[str, str]) -> Table:
         TableColumn("seconds", Align.RIGHT, decimals=1),
         *(TableColumn(labels.get(name, name), Align.RIGHT) for name in names),
     )
-    ordered = sorted(tuning.trials, key=lambda trial: _order(tuning, trial))
+    ordered = ordered_trials(tuning)
     return Table(
         title=f"Trials of {tuning.title}",
         columns=columns,
@@ -34,6 +34,11 @@ def trials_table(tuning: Tuning, labels: dict[str, str]) -> Table:
         greyed=tuple(trial.state is not TrialState.FINISHED for trial in ordered),
         note=_NOTE if tuning.best else "",
     )
+
+
+def ordered_trials(tuning: Tuning) -> tuple[Trial, ...]:
+    """Return the trials as the table lists them: the best first, those that were left, those without a value."""
+    return tuple(sorted(tuning.trials, key=lambda trial: _order(tuning, trial)))
 
 
 def _order(tuning: Tuning, trial: Trial) -> tuple[bool, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
 
-from core.present_tuning import importance_bars, progress_chart, trials_table
+from core.display import Picture
+from core.present_tuning import importance_bars, ordered_trials, progress_chart, trials_table
 from core.tuning import Trial, TrialState, Tuning
 
 from ..charts import PictureView
@@ -65,7 +66,7 @@ class TrialsView(QStackedWidget):
 
     def _draw(self, tuning: Tuning) -> None:
         table = trials_table(tuning, self._labels)
-        pictures = (progress_chart(tuning), importance_bars(tuning, self._labels), table)
+        pictures: tuple[Picture, ...] = (progress_chart(tuning), importance_bars(tuning, self._labels), table)
         if not self._views:
             self._views = tuple(PictureView(picture, self) for picture in pictures)
             for view in self._views[:2]:
@@ -79,15 +80,15 @@ class TrialsView(QStackedWidget):
 
     def _choose(self, row: int) -> None:
         if self._tuning is not None:
-            self._number = int(trials_table(self._tuning, self._labels).rows[row][0]) - 1
+            self._number = ordered_trials(self._tuning)[row].number
             self.chosen.emit()
 
     def _point_again(self) -> None:
         """Keep pointing at the same trial: another one may have changed the order of rows."""
         if self._tuning is None or self._number is None:
             return
-        rows = trials_table(self._tuning, self._labels).rows
-        place = next(place for place, row in enumerate(rows) if row[0] == self._number + 1)
+        numbers = [trial.number for trial in ordered_trials(self._tuning)]
+        place = numbers.index(self._number)
         self._views[2].canvas.choose_row(place)  # type: ignore[attr-defined]
 
 
