@@ -184,4 +184,7 @@ def _request(line: Mapping[str, Any]) -> Any:
     secret = line.get("secret")
     if secret is not None and hasattr(request, "connection"):
         request = replace(request, connection=replace(request.connection, secret=secret))
+    target, for_target = getattr(request, "into", None), line.get("into_secret")
+    if target is not None and for_target is not None:  # what is written to may want another password
+        request = replace(request, into=replace(target, secret=for_target))
     return request

@@ -29,7 +29,6 @@ from core.services import JobControl
 from crosslens import FieldRole, ModelSpec, TextEncoderSpec, parameter
 from crosslens.schema import FieldKind, FieldSchema
 from tests.core.next_item_world import HOST, model, shop
-from ui.desktop import exports
 from ui.desktop.draft import can_train, findings, from_recipe
 from ui.desktop.forms import FolderEdit, KnownBox, ParameterForm
 from ui.desktop.pages.results import ResultsPage
@@ -198,14 +197,17 @@ def test_an_item_had_before_is_out_of_reach(page: ResultsPage, session: Recordin
 
 
 def test_lists_of_all_users_are_queued(
-    page: ResultsPage, session: RecordingSession, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    page: ResultsPage, session: RecordingSession, qtbot: Any, tmp_path: Path
 ) -> None:
     show_users(page, session, qtbot)
-    monkeypatch.setattr(exports, "ask_path", lambda *_: tmp_path / "lists.csv")
-    page.users.score("csv")
+    page.users.score()
+    dialog = page.users.dialog
+    assert dialog is not None
+    dialog.path.setText(str(tmp_path / "lists.csv"))
+    dialog.go.click()
     command = session.last.command
     assert isinstance(command, Score)
-    assert (command.top, command.output.name) == (10, "lists.csv")
+    assert (command.top, command.output.name, command.keys_only) == (10, "lists.csv", False)
 
 
 def test_a_run_without_users_says_so(page: ResultsPage, session: RecordingSession) -> None:

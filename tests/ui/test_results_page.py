@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtWidgets import QFileDialog
 
-from core.commands import ExplainRow, MakeValueTable, RowExplained, RowField, Score, Scored, Train, ValueTableMade
+from core.commands import ExplainRow, MakeValueTable, RowExplained, RowField, Train, ValueTableMade
 from core.display import HeatMap, Waterfall
 from crosslens.runs import RunStatus
 from ui.desktop.pages.results import ResultsPage
@@ -250,17 +250,6 @@ def test_predictions_are_summed_up_and_exported_as_shown(
         rows = list(csv.DictReader(file))
     assert {row["category"] for row in rows} == {"toys"}
     assert isinstance(session.seen[-1], Notice)
-
-
-def test_every_row_can_be_scored_by_the_worker(
-    page: ResultsPage, session: RecordingSession, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    look_at(page, "old", page.predictions, qtbot)
-    monkeypatch.setattr(QFileDialog, "getSaveFileName", lambda *_: (str(tmp_path / "all"), ""))
-    page.predictions.score("parquet")
-    assert session.last.command == Score(session.project.folder, "old", tmp_path / "all.parquet")
-    finish(session.last, Scored(tmp_path / "all.parquet", 40_000))
-    assert "40,000 rows" in session.seen[-1].what
 
 
 def test_runs_on_the_same_rows_are_compared_with_words(page: ResultsPage, qtbot: Any) -> None:

@@ -31,6 +31,8 @@ def filters() -> dict[str, str]:
         "png": _tr("PNG picture (*.png)"),
         "csv": _tr("CSV table (*.csv)"),
         "parquet": _tr("Parquet table (*.parquet)"),
+        "xlsx": _tr("Excel workbook (*.xlsx)"),
+        "onnx": _tr("ONNX model (*.onnx)"),
         "html": _tr("HTML page (*.html)"),
         "pdf": _tr("PDF document (*.pdf)"),
         "toml": _tr("Recipe (*.toml)"),

@@ -115,7 +115,13 @@ class Request(QObject):
             "arguments": to_plain(without_secrets(self.command)),
         }
         secret = self.secret or _secret_of(self.command)
-        return line | {"secret": secret} if secret else line
+        target = getattr(self.command, _TARGET, None)
+        line |= {"secret": secret} if secret else {}
+        return line | {"into_secret": target.secret} if target is not None and target.secret else line
+
+
+_TARGET = "into"
+"""The field of a command that holds a connection to write to."""
 
 
 def without_secrets(command: Any) -> Any:
@@ -132,7 +138,8 @@ def _connections(command: Any) -> list[tuple[str, ConnectionSpec]]:
 
 
 def _secret_of(command: Any) -> str | None:
-    return next((value.secret for _, value in _connections(command) if value.secret), None)
+    """Return the password to read with; that of the connection to write to is for nothing else."""
+    return next((value.secret for name, value in _connections(command) if value.secret and name != _TARGET), None)
 
 
 class WorkerProcess(QObject):

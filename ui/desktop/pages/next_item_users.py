@@ -2,30 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pyarrow as pa
 from PySide6.QtCore import Qt, QTimer
-from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QMenu, QSplitter, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QHBoxLayout, QHeaderView, QLabel, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from core.commands import (
-    ExplainRecommendation,
-    RecommendationExplained,
-    RecommendToUser,
-    Score,
-    Scored,
-    UserRecommended,
-)
+from core.commands import ExplainRecommendation, RecommendationExplained, RecommendToUser, UserRecommended
 from crosslens.runs import RunRecord
 
-from .. import exports
 from ..charts import numbers
 from ..fonts import SPACE
-from ..session import Notice, Session
+from ..session import Session
 from ..widgets.buttons import Button
 from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted, Title
 from ..widgets.views import DataTable, SearchBox
+from .export_predictions import ExportDialog, export_predictions
 from .results_parts import Pictures, Scrolling, fit_columns
 from .results_row import WAIT_MILLISECONDS
 from .results_rows import RowsModel
@@ -43,6 +34,7 @@ class UsersTab(QWidget):
         self._run: RunRecord | None = None
         self._user: int | None = None
         self._answer: UserRecommended | None = None
+        self.dialog: ExportDialog | None = None
         self.users, self.history, self.items = RowsModel(self), RowsModel(self), RowsModel(self)
         self.table, self.history_table, self.item_table = DataTable(), DataTable(), DataTable()
         self.pictures = Pictures(session)
@@ -108,21 +100,11 @@ class UsersTab(QWidget):
         self.pictures.show_picture("why", answer.bars)
         self._reasons.setText(self._reason_words(answer))
 
-    def score(self, kind: str) -> None:
-        """Ask where, and queue the lists of every user of the source."""
-        if self._run is None or self._session.project is None:
-            return
-        title = self._run.title or self._run.model
-        path = exports.ask_path(self, self.tr("Recommend to every user"), f"{title} {self.tr('lists')}", kind)
-        if path is not None:
-            command = Score(self._session.project.folder, self._run.id, path, top=TOP)
-            words = self.tr("Recommend with {model}").format(model=title)
-            self._session.request(command, self._scored, lane="job", title=words)
-
-    def _scored(self, answer: Scored) -> None:
-        words = self.tr("{count} recommendations are in {path}.")
-        text = words.format(count=numbers.whole(answer.rows), path=answer.output)
-        self._session.notify(Notice(text, tone="good"))
+    def score(self) -> None:
+        """Ask what goes where, and queue the lists of every user of the source."""
+        if self._run is not None and self._session.project is not None:
+            words = self.tr("Recommend with {model}").format(model=self._run.title or self._run.model)
+            self.dialog = export_predictions(self._session, self._run, words, self, top=TOP)
 
     def _build(self) -> None:
         empty = EmptyState(
@@ -155,7 +137,9 @@ class UsersTab(QWidget):
         column.setSpacing(SPACE)
         column.addWidget(search)
         column.addWidget(self.table, 1)
-        column.addWidget(self._make_button(self.tr("Recommend to every user"), self.score))
+        every = Button(self.tr("Recommend to every user…"))
+        every.clicked.connect(lambda _: self.score())
+        column.addWidget(every)
         return side
 
     def _make_detail(self) -> QWidget:
@@ -188,14 +172,6 @@ class UsersTab(QWidget):
         column.addStretch(1)
         self._detail.hide()
         return self._detail
-
-    def _make_button(self, words: str, act: Callable[[str], None]) -> Button:
-        button = Button(words)
-        menu = QMenu(button)
-        menu.addAction(self.tr("CSV…"), lambda: act("csv"))
-        menu.addAction(self.tr("Parquet…"), lambda: act("parquet"))
-        button.setMenu(menu)
-        return button
 
     def _fill(self, model: RowsModel, table: DataTable, rows: pa.Table) -> None:
         model.set_rows(rows)

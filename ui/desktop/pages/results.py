@@ -22,6 +22,7 @@ from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted
+from .export_model import ExportModelButton
 from .next_item_quality import RankingContent, RankingTab, load_ranking
 from .next_item_users import UsersTab
 from .page import Page
@@ -181,7 +182,8 @@ class ResultsPage(Page):
         self._delete = self._tool(self.tr("To bin"), "bin", self.tr("Put the run into the bin"), self._throw_away)
         tools = QHBoxLayout()
         tools.setSpacing(4)
-        for button in (self._resume, self._again, self._delete):
+        self.export_model = ExportModelButton(self.session)
+        for button in (self._resume, self._again, self._delete, self.export_model):
             tools.addWidget(button)
         tools.addStretch(1)
         side = QWidget()
@@ -335,6 +337,7 @@ class ResultsPage(Page):
         )
 
     def _show_tools(self, run: RunRecord | None) -> None:
+        self.export_model.show_run(run)
         editable = run is not None and self.session.project is not None and not self.session.project.read_only
         still = run is not None and run.status is not RunStatus.RUNNING
         self._delete.setEnabled(editable and still)

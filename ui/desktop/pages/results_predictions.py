@@ -9,10 +9,7 @@ import pyarrow as pa
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QVBoxLayout, QWidget
 
-from core.commands import Score, Scored
-from core.files import replace_file
 from core.outputs import exported
-from crosslens.errors import StorageError
 from crosslens.runs import RunRecord
 
 from .. import exports
@@ -23,6 +20,7 @@ from ..widgets.buttons import Button
 from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted
 from ..widgets.views import DataTable, SearchBox
+from .export_predictions import ExportDialog, export_predictions
 from .results_loading import Background
 from .results_parts import fit_columns
 from .results_row import WAIT_MILLISECONDS
@@ -37,6 +35,7 @@ class PredictionsTab(QWidget):
         self._session, self._background = session, background
         self._run: RunRecord | None = None
         self._output = ""
+        self.dialog: ExportDialog | None = None
         self.rows = RowsModel(self)
         self.table = DataTable()
         self._summary = Muted()
@@ -55,7 +54,7 @@ class PredictionsTab(QWidget):
         self._tell()
 
     def export(self, kind: str) -> None:
-        """Ask where, and write the rows shown as "csv" or "parquet"."""
+        """Ask where, and write the rows shown as "csv", "parquet" or "xlsx"."""
         if self._run is None:
             return
         name = f"{self._run.title or self._run.model} {self.tr('predictions')}"
@@ -70,20 +69,11 @@ class PredictionsTab(QWidget):
             self._session.fail,
         )
 
-    def score(self, kind: str) -> None:
-        """Ask where, and queue the prediction of every row of the run's query."""
-        if self._run is None or self._session.project is None:
-            return
-        name = f"{self._run.title or self._run.model} {self.tr('all rows')}"
-        path = exports.ask_path(self, self.tr("Score every row"), name, kind)
-        if path is not None:
-            title = self.tr("Score with {model}").format(model=self._run.title or self._run.model)
-            self._session.request(
-                Score(self._session.project.folder, self._run.id, path), self._scored, lane="job", title=title
-            )
-
-    def _scored(self, answer: Scored) -> None:
-        self._session.notify(_written(self, answer.output, answer.rows))
+    def score(self) -> None:
+        """Ask what goes where, and queue the prediction of every row."""
+        if self._run is not None and self._session.project is not None:
+            words = self.tr("Score with {model}").format(model=self._run.title or self._run.model)
+            self.dialog = export_predictions(self._session, self._run, words, self)
 
     def _build(self) -> None:
         search = SearchBox(self.tr("Find rows"))
@@ -99,7 +89,9 @@ class PredictionsTab(QWidget):
         tools.setSpacing(SPACE)
         tools.addWidget(search, 1)
         tools.addWidget(self._menu_button(self.tr("Export these rows"), self.export))
-        tools.addWidget(self._menu_button(self.tr("Score every row"), self.score))
+        every = Button(self.tr("Score every row…"))
+        every.clicked.connect(lambda _: self.score())
+        tools.addWidget(every)
         self._bench = QWidget()
         column = QVBoxLayout(self._bench)
         column.setContentsMargins(0, 0, 0, 0)
@@ -117,6 +109,7 @@ class PredictionsTab(QWidget):
         menu = QMenu(button)
         menu.addAction(self.tr("CSV…"), lambda: act("csv"))
         menu.addAction(self.tr("Parquet…"), lambda: act("parquet"))
+        menu.addAction(self.tr("Excel…"), lambda: act("xlsx"))
         button.setMenu(menu)
         return button
 
@@ -142,24 +135,11 @@ class PredictionsTab(QWidget):
 
 
 def write_rows(rows: pa.Table, path: Path) -> None:
-    """Write rows as CSV or Parquet by the ending of `path`; StorageError if the disk refuses."""
-    import pyarrow.csv as arrow_csv
-    import pyarrow.parquet as parquet
+    """Write rows as CSV, Parquet or Excel by the ending of `path`; StorageError if the disk refuses."""
+    from core.export.files import write_file  # not needed before the first export
+    from core.export.stream import RowStream
 
-    def write(temporary: Path) -> None:
-        try:
-            if path.suffix.lower() == ".csv":
-                arrow_csv.write_csv(rows, temporary)
-            else:
-                parquet.write_table(rows, temporary)
-        except pa.ArrowInvalid as error:
-            raise StorageError(
-                f"{path.name} cannot hold these rows.",
-                why=str(error),
-                do="Export them as Parquet, which keeps every type.",
-            ) from error
-
-    replace_file(path, write)
+    write_file(RowStream(rows.schema, (rows,), rows.num_rows), path)
 
 
 def _written(speaker: QWidget, path: Path, rows: int) -> Notice:
