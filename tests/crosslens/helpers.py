@@ -12,8 +12,8 @@ NAME = "guide_model"
 
 
 def guide_code() -> str:
-    (code,) = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
-    return code
+    code, *_ = re.findall(r"```python\n(.*?)```", GUIDE.read_text(encoding="utf-8"), flags=re.DOTALL)
+    return str(code)
 
 
 def guide_module(folder: Path) -> ModuleType:
