@@ -191,6 +191,10 @@ class Project:
     world: World
 
     @property
+    def folder(self) -> Path:
+        return self.world.folder
+
+    @property
     def data_folder(self) -> Path:
         return self.world.folder / "data"
 
