@@ -13,7 +13,6 @@ from PySide6.QtWidgets import (
     QFormLayout,
     QHBoxLayout,
     QLineEdit,
-    QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
@@ -159,14 +158,21 @@ class ExportDialog(QDialog):
         self.table.textChanged.connect(lambda _: self._check())
 
     def _lay_out(self) -> None:
-        form = _form()
+        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
+        self.path.setText(str(Path(documents) / f"{exports.file_name(self._title)}.csv"))
+        self.table.setPlaceholderText(self.tr("a name no table has yet"))
+        self._form = form = QFormLayout()
+        form.setHorizontalSpacing(2 * SPACE)
+        form.setVerticalSpacing(SPACE)
+        form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Rows of"), self._beside(self.rows, self.choose_rows, self.tr("Other rows…")))
         form.addRow(self.tr("Format"), self.format)
         if not self._top:
             form.addRow(self.tr("Columns"), self.columns)
-        self._where = QStackedWidget()
-        self._where.addWidget(self._make_file())
-        self._where.addWidget(self._make_table())
+        self._file_row = form.rowCount()
+        form.addRow(self.tr("File"), self._beside(self.path, self.choose_file, self.tr("Browse…")))
+        form.addRow(self.tr("Database"), self._beside(self.database, self.choose_database, self.tr("A file…")))
+        form.addRow(self.tr("New table"), self.table)
         self.note = Muted()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * SPACE, 3 * SPACE, 3 * SPACE, 2 * SPACE)
@@ -175,27 +181,10 @@ class ExportDialog(QDialog):
             Muted(self.tr("Rows are read again, scored block by block, and written. Labels are not read."))
         )
         layout.addLayout(form)
-        layout.addWidget(self._where)
         layout.addWidget(self.note)
         layout.addStretch(1)
         layout.addLayout(self._make_buttons())
         self.setMinimumWidth(_WIDTH)
-
-    def _make_file(self) -> QWidget:
-        documents = QStandardPaths.writableLocation(QStandardPaths.StandardLocation.DocumentsLocation)
-        self.path.setText(str(Path(documents) / f"{exports.file_name(self._title)}.csv"))
-        panel = QWidget()
-        form = _form(panel)
-        form.addRow(self.tr("File"), self._beside(self.path, self.choose_file, self.tr("Browse…")))
-        return panel
-
-    def _make_table(self) -> QWidget:
-        self.table.setPlaceholderText(self.tr("a name no table has yet"))
-        panel = QWidget()
-        form = _form(panel)
-        form.addRow(self.tr("Database"), self._beside(self.database, self.choose_database, self.tr("A file…")))
-        form.addRow(self.tr("New table"), self.table)
-        return panel
 
     def _beside(self, field: QWidget, act: object, words: str) -> QHBoxLayout:
         button = Button(words)
@@ -222,7 +211,8 @@ class ExportDialog(QDialog):
 
     def _format_chosen(self) -> None:
         kind = self.format.currentData()
-        self._where.setCurrentIndex(1 if self.into_table else 0)
+        for row, is_of_tables in ((0, False), (1, True), (2, True)):
+            self._form.setRowVisible(self._file_row + row, is_of_tables is self.into_table)
         self.columns.setCurrentIndex(1 if self.into_table else 0)
         if not self.into_table and self.path.text():
             self.path.setText(str(Path(self.path.text()).with_suffix(f".{kind}")))
@@ -246,9 +236,7 @@ class ExportDialog(QDialog):
         self.go.setEnabled(named if self.into_table else bool(self.path.text().strip()))
 
 
-def export_predictions(
-    session: Session, run: RunRecord, words: str, parent: QWidget, *, top: int = 0
-) -> ExportDialog:
+def export_predictions(session: Session, run: RunRecord, words: str, parent: QWidget, *, top: int = 0) -> ExportDialog:
     """Open the dialog for a run; what is chosen in it becomes a job called `words`, and its end is told."""
     dialog = ExportDialog(session, run, _own_source(session, run), top=top, parent=parent)
 
@@ -291,12 +279,3 @@ def _distinct(specs: Sequence[ConnectionSpec]) -> tuple[ConnectionSpec, ...]:
     for spec in specs:
         found.setdefault(spec.database if is_file(spec) else source_key(spec), spec)
     return tuple(found.values())
-
-
-def _form(parent: QWidget | None = None) -> QFormLayout:
-    form = QFormLayout(parent)
-    form.setContentsMargins(0, 0, 0, 0)
-    form.setHorizontalSpacing(2 * SPACE)
-    form.setVerticalSpacing(SPACE)
-    form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
-    return form
