@@ -45,6 +45,7 @@ from .sequences import (  # noqa: E402
     sequences,
     small_catalogue,
 )
+from .shop import TinyShop, write_tiny_shop  # noqa: E402
 from .text_encoder import TextEncoderContract  # noqa: E402
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "ModelContract",
     "NextItemContract",
     "TextEncoderContract",
+    "TinyShop",
     "all_missing_column",
     "frozen",
     "heavier_positives",
@@ -70,5 +72,6 @@ __all__ = [
     "training_data",
     "unseen_ids",
     "with_conversions",
+    "write_tiny_shop",
     "xor",
 ]
