@@ -282,7 +282,7 @@ class _Search:
             trial,
             value=value if math.isfinite(value) else None,
             seconds=time.perf_counter() - started,
-            epochs=len(curve.values),
+            epochs=curve.epoch,
             curve=tuple(curve.values),
         )
 
@@ -308,23 +308,37 @@ class _Search:
 
 
 class _Curve:
-    """What one training reports of its validation, epoch by epoch."""
+    """What one training reports of its validation, epoch by epoch.
+
+    A model that reports now and then, such as one whose epochs take milliseconds, has no curve to compare: which
+    epochs it tells of is chance, and a search has to come out the same each time.
+    """
 
     def __init__(self, search: _Search, number: int, wanted: int, control: JobControl) -> None:
         self.values: list[float] = []
+        self.epoch = 0
         self.is_left = False
+        self._tells_all = True
         self._search, self._number, self._wanted, self._control = search, number, wanted, control
 
     def add(self, progress: FitProgress) -> None:
         """Hear of a moment of the training, and see whether it has fallen behind."""
         if not progress.metrics:
             return
+        self._tells_all = self._tells_all and progress.epoch == self.epoch + 1
+        self.epoch = progress.epoch
+        self._compare(progress)
+        words = f"trial {self._number + 1} of {self._wanted}, epoch {progress.epoch}"
+        self._search._report(self._control, self._wanted, words, progress)
+
+    def _compare(self, progress: FitProgress) -> None:
+        if not self._tells_all:
+            self.values.clear()
+            return
         name = "loss" if "loss" in progress.metrics else next(iter(progress.metrics))
         self.values.append(float(progress.metrics[name]))
         rises = name != "loss"
         self.is_left = falls_behind(self.values, self._search.others(), rises=rises, warm_up=_WARM_UP)
-        words = f"trial {self._number + 1} of {self._wanted}, epoch {progress.epoch}"
-        self._search._report(self._control, self._wanted, words, progress)
 
 
 # --- Optuna -----------------------------------------------------------------------------------------------------------
