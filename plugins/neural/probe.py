@@ -7,6 +7,7 @@ on the size of the tables.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -55,11 +56,18 @@ class MemoryNeeded:
 
 
 def memory_needed(
-    make: Callable[[EncodedSchema], Network], objective: Objective, recipe: Recipe, schema: EncodedSchema, rows: int
+    make: Callable[[EncodedSchema], Network],
+    objective: Objective,
+    recipe: Recipe,
+    schema: EncodedSchema,
+    rows: int,
+    *,
+    free: float = math.inf,
 ) -> MemoryNeeded:
-    """Return what training on batches of at most `rows` rows takes; allocates next to nothing.
+    """Return what training on batches of at most `rows` rows takes; allocates the weights once, the tables never.
 
-    The caller's random numbers are left as they were.
+    Where tables and weights alone are more than the `free` bytes, nothing is allocated and the batch counts as 0. The
+    caller's random numbers are left as they were.
     """
     with torch.random.fork_rng([]):
         with torch.device("meta"):
@@ -69,7 +77,8 @@ def memory_needed(
         numbers = sum(parameter.numel() for parameter in network.parameters())
         large = sum(table.numel() * copy for table, copy in zip(tables, copies, strict=True))
         small = (numbers - sum(table.numel() for table in tables)) * _DENSE_COPIES
-        kept = _kept_by_a_batch(make, objective, schema)
+        fits = (large + small) * _NUMBER <= free
+        kept = _kept_by_a_batch(make, objective, schema) if fits else 0.0
     prior = schema.table_size * 3 * _NUMBER  # one share per value, and the counts it is made of
     batch = round(kept * min(recipe.batch_size, rows) * _BACKWARD)
     return MemoryNeeded(tables=large * _NUMBER + prior, weights=small * _NUMBER, batch=batch)

@@ -86,8 +86,8 @@ def train_network(
     """
     device = chosen_device(context.device)
     rows = Imbalance.of(data.train, recipe).rows_per_epoch
-    needed = memory_needed(make, objective, recipe, data.schema, rows)
-    check_memory(needed, free_memory(device), recipe, data.schema)
+    free = free_memory(device)
+    check_memory(memory_needed(make, objective, recipe, data.schema, rows, free=free), free, recipe, data.schema)
     with isolated(context, device):
         network = make(data.schema).to(device)
         training = _Training.start(network, objective, recipe, data, context, device)
@@ -120,8 +120,9 @@ def estimate_training(
     """
     device = chosen_device(context.device)
     rows = Imbalance.of(data.train, recipe).rows_per_epoch
-    needed = memory_needed(make, objective, recipe, data.schema, rows)
-    check_memory(needed, free_memory(device), recipe, data.schema)
+    free = free_memory(device)
+    needed = memory_needed(make, objective, recipe, data.schema, rows, free=free)
+    check_memory(needed, free, recipe, data.schema)
     with isolated(context, device):
         network = make(data.schema).to(device).train()
         step, adam = Step.of(network, objective, recipe, data.train, device), optimisers(network)

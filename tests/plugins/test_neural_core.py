@@ -327,6 +327,18 @@ def test_memory_is_counted_by_parameter_and_grows_with_the_batch(data: TrainingD
     assert 1000 * len(data.schema.fields) * 4 * 4 < large.batch < 1000 * 10_000
 
 
+def test_weights_that_never_fit_are_counted_and_not_allocated(data: TrainingData) -> None:
+    made: list[bool] = []
+
+    def make(schema: EncodedSchema) -> Network:
+        made.append(torch.empty(0).is_meta)
+        return TwoTowers(schema, Parameters())
+
+    needed = memory_needed(make, OBJECTIVE, Parameters(), data.schema, 1000, free=100)
+    assert needed.weights > 0 == needed.batch
+    assert made == [True]
+
+
 def test_an_estimate_leaves_random_numbers_alone_and_times_an_epoch(data: TrainingData) -> None:
     before = torch.get_rng_state()
     make: Callable[[EncodedSchema], Network] = lambda schema: TwoTowers(schema, Parameters())  # noqa: E731
