@@ -63,7 +63,8 @@ def services(*, threads: int = 0, plugin: str = "", device: str = "auto") -> Ser
     )
 
 
-def _desktop(project: Path | None) -> DesktopServices:
+def desktop_services(project: Path | None) -> DesktopServices:
+    """Return the rooms the window needs, wired together, with the plugins a start of the program leaves in use."""
     from core.plugins.joining import host_of
     from db.credentials import SystemCredentials
     from db.store import SqlProjects
@@ -87,14 +88,14 @@ def window(project: Path | None) -> int:
     """Show the window, on a project if one is given; return the exit code."""
     from ui.desktop.application import run
 
-    return run(_desktop(project))
+    return run(desktop_services(project))
 
 
 def screenshots(folder: Path, project: Path) -> tuple[Path, ...]:
     """Render every page of the window as PNG files; return them."""
     from ui.desktop.screenshots import render_pages
 
-    return render_pages(folder, _desktop(project))
+    return render_pages(folder, desktop_services(project))
 
 
 def write_pdf(document: ReportDocument, path: Path) -> None:

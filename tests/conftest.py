@@ -1,8 +1,18 @@
-"""What the whole run should say at its end."""
+"""A data folder of its own for the whole run, and what it should say at its end."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_data_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests, and the processes they start, away from the plugins of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CROSSLENS_DATA", str(tmp_path_factory.mktemp("data")))
+        yield
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions, packages_distributions
+from importlib.metadata import Distribution, distributions
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -39,29 +39,51 @@ class HostPackages:
 @cache
 def host_packages() -> HostPackages:
     """Return the packages of the Python this runs on."""
-    installed = {canonicalize_name(each.metadata["Name"]): each for each in distributions() if each.metadata["Name"]}
+    installed = {package.name: package for each in distributions() if (package := _package(each)) is not None}
     needed = _closure(installed)
-    modules = {
-        module.casefold(): names[0]
-        for module, names in packages_distributions().items()
-        if any(canonicalize_name(name) in needed for name in names)
-    }
-    versions = {name: each.version for name, each in installed.items()}
+    versions = {name: package.version for name, package in installed.items()}
     return HostPackages(
         needed={name: versions[name] for name in needed if name in versions} | {APP: __version__},
         beside={name: version for name, version in versions.items() if name not in needed and name != APP},
-        modules=modules,
+        modules={module.casefold(): name for name in needed if name in installed for module in installed[name].modules},
     )
 
 
-def _closure(installed: Mapping[str, Distribution]) -> set[str]:
+@dataclass(frozen=True, slots=True)
+class _Package:
+    """An installed distribution, its metadata read once: that is what takes time."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    found: Distribution
+
+    @property
+    def modules(self) -> set[str]:
+        """Return what can be imported from it."""
+        listed = (self.found.read_text("top_level.txt") or "").split()
+        if listed:
+            return {name.split("/")[0] for name in listed}
+        paths = (line.split(",")[0].strip('"') for line in (self.found.read_text("RECORD") or "").splitlines())
+        names = {path.split("/")[0] if "/" in path else path.split(".")[0] for path in paths}
+        return {name for name in names if name.isidentifier() and name != "__pycache__"}
+
+
+def _package(found: Distribution) -> _Package | None:
+    about = found.metadata
+    name = about.get("Name", "")
+    if not name:
+        return None
+    return _Package(
+        canonicalize_name(name), about.get("Version", ""), tuple(about.get_all("Requires-Dist") or ()), found
+    )
+
+
+def _closure(installed: Mapping[str, _Package]) -> set[str]:
     """Return what Crosslens requires, directly or not; everything there is where the app is not installed itself."""
-    try:
-        waiting = [(APP, frozenset[str]())] if distribution(APP).requires else []
-    except PackageNotFoundError:
-        waiting = []
-    if not waiting:
+    if APP not in installed or not installed[APP].requires:
         return set(installed)
+    waiting = [(APP, frozenset[str]())]
     found: set[tuple[str, frozenset[str]]] = set()
     while waiting:
         name, extras = waiting.pop()
@@ -69,7 +91,7 @@ def _closure(installed: Mapping[str, Distribution]) -> set[str]:
             continue
         found.add((name, extras))
         if name in installed:
-            waiting += _required(installed[name].requires or (), extras)
+            waiting += _required(installed[name].requires, extras)
     return {name for name, _ in found if name != APP}
 
 

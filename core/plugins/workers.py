@@ -268,9 +268,11 @@ def _keep_last(stream: IO[bytes], lines: deque[bytes]) -> None:
 def _end_late(process: subprocess.Popen[bytes], worker: WorkerOf, seconds: float) -> None:
     """Kill a process whose import takes too long, or which does not even come that far."""
     started = time.monotonic()
-    while process.poll() is None:
+    while True:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(_TURN)
+            return
         importing = loading_for(worker.folder, worker.key, process.pid)
         if importing > seconds or time.monotonic() - started > 6 * seconds:
             process.kill()
             return
-        time.sleep(_TURN)
