@@ -12,6 +12,7 @@ about twice as many steps. For alpha > 2 the norm is no longer convex and each s
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -44,13 +45,25 @@ def entmax_and_slope(x: Tensor, alpha: float, dim: int = -1) -> tuple[Tensor, Te
 
     The Jacobian is diag(s) - s s' / sum(s), see `entmax_backward`.
     """
+    p, slope = torch.empty_like(x), torch.empty_like(x)
+    entmax_into(x.clone(), alpha, dim, p=p, slope=slope, room=torch.empty_like(x))
+    return p, slope
+
+
+def entmax_into(x: Tensor, alpha: float, dim: int, *, p: Tensor, slope: Tensor, room: Tensor) -> None:
+    """Write what `entmax_and_slope` returns into `p` and `slope`; `x` and `room`, of the same shape, are written over.
+
+    Nothing of that size is allocated: fresh pages take longer than most of the steps.
+    """
     if alpha == 1:
-        p = torch.softmax(x, dim)
-        return p, p
-    q = 1 / (alpha - 1)
-    centred = (x - x.amax(dim, keepdim=True)).mul_(alpha - 1)  # tau is now in [-1, 0): huge scores keep their digits
-    p, slope, total = _solve_convex(centred, q, dim) if alpha <= 2 else _solve_bracketed(centred, q, dim)
-    return p / total, slope
+        torch.softmax(x, dim, out=p)
+        slope.copy_(p)
+        return
+    x.sub_(x.amax(dim, keepdim=True)).mul_(alpha - 1)  # tau is now in [-1, 0): huge scores keep their digits
+    terms = _Terms(x, 1 / (alpha - 1), dim, p, slope, room)
+    total = _solve_convex(terms) if alpha <= 2 else _solve_bracketed(terms)
+    terms.close()
+    p.div_(total)
 
 
 def entmax_backward(gradient: Tensor, slope: Tensor, dim: int = -1) -> Tensor:
@@ -76,53 +89,87 @@ class _Entmax(torch.autograd.Function):
         return entmax_backward(gradient, _power(p, 2 - context.alpha), context.dim), None, None
 
 
-def _solve_convex(x: Tensor, q: float, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Terms:
+    """u^q and u^(q-1) for u = [x - tau]_+, worked out in place: in `p` and in `slope`, with u in `room`.
+
+    Logarithms of 0 and exponentials that vanish take five times as long as others. So where powers are needed u is
+    kept above a floor whose q-th power is next to nothing, and what lies on the floor is made 0 by `close`.
+    """
+
+    x: Tensor
+    q: float
+    dim: int
+    p: Tensor
+    slope: Tensor
+    room: Tensor
+
+    def evaluate(self, tau: Tensor) -> Tensor:
+        """Return f = sum u^q."""
+        p, slope, u = self.p, self.slope, self.room
+        if self.q == 1:
+            torch.sub(self.x, tau, out=p).clamp_(min=0)
+            torch.sign(p, out=slope)
+        elif self.q == 2:
+            torch.sub(self.x, tau, out=slope).clamp_(min=0)
+            torch.mul(slope, slope, out=p)
+        else:
+            torch.sub(self.x, tau, out=u).clamp_(min=self.floor)
+            torch.log(u, out=slope).mul_(self.q - 1).exp_()
+            if self.q < 1:
+                slope.masked_fill_(u <= self.floor, 0)
+            torch.mul(u, slope, out=p)
+        return p.sum(self.dim, keepdim=True)
+
+    def newton_step(self, f: Tensor) -> Tensor:
+        """Return (h - 1) / -h' for h = f^(1/q), h' = -f^(1/q - 1) sum u^(q-1)."""
+        return (f - f.log().mul_(1 - 1 / self.q).exp_()).div_(self.slope.sum(self.dim, keepdim=True))
+
+    def close(self) -> None:
+        """Make 0 what lies on the floor."""
+        if self.q > 1 and self.q != 2:
+            torch.threshold_(self.slope, 1.001 * self.floor ** (self.q - 1), 0)
+            torch.mul(self.room, self.slope, out=self.p)
+
+    @property
+    def floor(self) -> float:
+        """Return the least u where powers are needed."""
+        return float((100 * torch.finfo(self.x.dtype).tiny) ** (1 / max(self.q, 1)))
+
+    @property
+    def largest_tau(self) -> float:
+        """Return the threshold when all entries are equal; no other input has a larger one (the largest entry is 0)."""
+        return -float(self.x.shape[self.dim] ** (-1 / self.q))
+
+
+def _solve_convex(terms: _Terms) -> Tensor:
     """Climb from the left; both starting points have f >= 1: the largest entry alone, and the power mean of all."""
-    tau = (x.mean(dim, keepdim=True) - x.shape[dim] ** (-1 / q)).clamp_(min=-1)
-    p, slope, f = _evaluate(x, tau, q, dim)
+    highest = terms.largest_tau
+    tau = (terms.x.mean(terms.dim, keepdim=True) + highest).clamp_(min=-1)
+    f = terms.evaluate(tau)
     for _ in range(_CONVEX_STEPS):
         if _converged(f):
             break
-        tau = (tau + _newton_step(f, slope, q, dim)).clamp_(max=_largest_tau(x, q, dim))
-        p, slope, f = _evaluate(x, tau, q, dim)
-    return p, slope, f
+        tau = tau.add_(terms.newton_step(f)).clamp_(max=highest)
+        f = terms.evaluate(tau)
+    return f
 
 
-def _solve_bracketed(x: Tensor, q: float, dim: int) -> tuple[Tensor, Tensor, Tensor]:
+def _solve_bracketed(terms: _Terms) -> Tensor:
     """Newton inside a shrinking bracket; every third step, and every step that would leave it, halves the bracket."""
-    low = torch.full_like(x.narrow(dim, 0, 1), -1)
-    high = torch.full_like(low, _largest_tau(x, q, dim))
+    low = torch.full_like(terms.x.narrow(terms.dim, 0, 1), -1)
+    high = torch.full_like(low, terms.largest_tau)
     tau = low
-    p, slope, f = _evaluate(x, tau, q, dim)
+    f = terms.evaluate(tau)
     for step in range(1, _BRACKET_STEPS + 1):
-        if _converged(torch.where(high - low <= torch.finfo(x.dtype).eps, 1, f)):
+        if _converged(torch.where(high - low <= torch.finfo(f.dtype).eps, 1, f)):
             break
         low, high = torch.where(f >= 1, tau, low), torch.where(f < 1, tau, high)
-        newton, middle = tau + _newton_step(f, slope, q, dim), (low + high) / 2
+        newton, middle = tau + terms.newton_step(f), (low + high) / 2
         inside = (newton > low) & (newton < high)
         tau = middle if step % 3 == 0 else torch.where(inside, newton, middle)
-        p, slope, f = _evaluate(x, tau, q, dim)
-    return p, slope, f
-
-
-def _largest_tau(x: Tensor, q: float, dim: int) -> float:
-    """Return the threshold when all entries are equal; no other input has a larger one (the largest entry is 0)."""
-    return -float(x.shape[dim] ** (-1 / q))
-
-
-def _evaluate(x: Tensor, tau: Tensor, q: float, dim: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return u^q, u^(q-1) on the support, and f = sum u^q, for u = [x - tau]_+."""
-    u = (x - tau).clamp_(min=0)
-    if q == 1:
-        return u, u.sign(), u.sum(dim, keepdim=True)
-    slope = u if q == 2 else _power(u, q - 1)
-    p = u * slope
-    return p, slope, p.sum(dim, keepdim=True)
-
-
-def _newton_step(f: Tensor, slope: Tensor, q: float, dim: int) -> Tensor:
-    """Return (h - 1) / -h' for h = f^(1/q), h' = -f^(1/q - 1) sum u^(q-1)."""
-    return (f - f.pow(1 - 1 / q)) / slope.sum(dim, keepdim=True)
+        f = terms.evaluate(tau)
+    return f
 
 
 def _converged(f: Tensor) -> bool:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from ..entmax import entmax_and_slope, entmax_backward
+from ..entmax import entmax_and_slope, entmax_into
 
 _BLOCK = 1 << 18
 """Numbers per block: 1 MiB of float32, the second-level cache of a core."""
@@ -40,10 +40,14 @@ class _Exponents(torch.autograd.Function):
         sums = embedded.new_empty(rows, width, values.shape[1])
         keep = any(context.needs_input_grad)
         gates: list[Tensor] = []
+        rooms = _Rooms(embedded, values)
         for block in _blocks(rows, fields * values.shape[1]):
             part = embedded[block]
-            gate, slope = entmax_and_slope(part @ alignment, alpha, 1)
-            torch.bmm(part.transpose(1, 2), gate * values, out=sums[block])
+            scores, room = rooms.of(len(part))
+            gate, slope = torch.empty_like(room), torch.empty_like(room)
+            torch.mm(part.reshape(-1, width), alignment, out=scores.flatten(0, 1))
+            entmax_into(scores, alpha, 1, p=gate, slope=slope, room=room)
+            torch.bmm(part.transpose(1, 2), torch.mul(gate, values, out=room), out=sums[block])
             if keep:
                 gates += (gate, slope)
         context.save_for_backward(embedded, alignment, values, *gates)
@@ -56,18 +60,42 @@ class _Exponents(torch.autograd.Function):
         rows, fields, width = embedded.shape
         to_embedded = torch.empty_like(embedded, memory_format=torch.contiguous_format)
         to_alignment, to_values = torch.zeros_like(alignment), torch.zeros_like(values)
-        blocks = _blocks(rows, fields * values.shape[1])
+        blocks, rooms = _blocks(rows, fields * values.shape[1]), _Rooms(embedded, values)
         for block, gate, slope in zip(blocks, gates[::2], gates[1::2], strict=True):
             part, sums = embedded[block], gradient[block]
-            to_weights = part @ sums
-            to_values += (to_weights * gate).sum(0)
-            to_scores = entmax_backward(to_weights.mul_(values), slope, 1)
-            to_alignment.addmm_(part.reshape(-1, width).T, to_scores.flatten(0, 1))
-            torch.bmm(gate * values, sums.transpose(1, 2), out=to_embedded[block])
-            to_embedded[block] += to_scores @ alignment.T
+            to_weights, room = rooms.of(len(part))
+            torch.bmm(part, sums, out=to_weights)
+            to_values += torch.mul(to_weights, gate, out=room).sum(0)
+            torch.bmm(torch.mul(gate, values, out=room), sums.transpose(1, 2), out=to_embedded[block])
+            to_scores = _through_entmax(to_weights.mul_(values), slope).flatten(0, 1)
+            to_alignment.addmm_(part.reshape(-1, width).T, to_scores)
+            to_embedded[block].flatten(0, 1).addmm_(to_scores, alignment.T)
         return to_embedded, to_alignment, to_values, None
 
 
+class _Rooms:
+    """Two tensors of the size of a block (B, F, N) that are written over, block after block."""
+
+    def __init__(self, embedded: Tensor, values: Tensor) -> None:
+        rows = min(_rows_of_a_block(values.numel()), len(embedded))
+        self._rooms = embedded.new_empty(2, rows, *values.shape)
+
+    def of(self, rows: int) -> tuple[Tensor, Tensor]:
+        """Return the rooms of a block of `rows` rows."""
+        return self._rooms[0, :rows], self._rooms[1, :rows]
+
+
+def _through_entmax(gradient: Tensor, slope: Tensor) -> Tensor:
+    """Write the gradient at the scores over that at the gates, as `entmax_backward` does, fields being axis 1."""
+    gradient.mul_(slope)
+    ratio = gradient.sum(1, keepdim=True).div_(slope.sum(1, keepdim=True))
+    return gradient.addcmul_(slope, ratio, value=-1)
+
+
 def _blocks(rows: int, size: int) -> Iterator[slice]:
-    step = max(1, _BLOCK // max(size, 1))
+    step = _rows_of_a_block(size)
     return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+
+
+def _rows_of_a_block(size: int) -> int:
+    return max(1, _BLOCK // max(size, 1))

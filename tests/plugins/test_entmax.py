@@ -117,7 +117,7 @@ def test_another_alpha_is_refused(alpha: float) -> None:
 @pytest.mark.parametrize("alpha", [1.05, 1.5, 1.7, 2.0])
 def test_newton_on_the_norm_needs_few_evaluations(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
     calls = []
-    evaluate = plugins.entmax._evaluate
-    monkeypatch.setattr(plugins.entmax, "_evaluate", lambda *given: calls.append(1) or evaluate(*given))
+    evaluate = plugins.entmax._Terms.evaluate
+    monkeypatch.setattr(plugins.entmax._Terms, "evaluate", lambda *given: calls.append(1) or evaluate(*given))
     entmax(torch.randn(500, 10, generator=torch.Generator().manual_seed(2)), alpha)
     assert len(calls) <= 7
