@@ -21,8 +21,10 @@ class LogisticForm(nn.Module):
 
     def __init__(self, model: LogisticModel) -> None:
         super().__init__()
-        for name in ("table", "slopes", "missing"):
-            self.register_buffer(name, torch.from_numpy(np.array(getattr(model, name), np.float32)))
+        self.table, self.slopes, self.missing = (
+            nn.Parameter(torch.from_numpy(np.array(numbers, np.float32)))
+            for numbers in (model.table, model.slopes, model.missing)
+        )
         self.intercept = model.intercept
 
     def forward(self, ids: Tensor, values: Tensor) -> tuple[Tensor]:

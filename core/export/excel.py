@@ -27,7 +27,7 @@ MOST_ROWS = 1_048_576
 MOST_COLUMNS = 16_384
 MOST_LETTERS = 32_767
 _DIGITS = 15
-_EXACT = 10**_DIGITS
+_EXACT = 1_000_000_000_000_000
 _FIRST_DAY = dt.datetime(1900, 3, 1)
 """Spreadsheets believe in a 29 February 1900; days before it are counted differently by each."""
 _ROWS_AT_ONCE = 1024

@@ -95,7 +95,7 @@ def _engine(connection: ConnectionSpec) -> _Engine:
             why="New tables are made in SQLite, DuckDB, PostgreSQL, MySQL and MariaDB.",
             do="Export to a file instead.",
         )
-    module: _Engine = import_module(f".{name}", __package__)  # type: ignore[assignment]
+    module: _Engine = import_module(f".{name}", __package__)
     return module
 
 

@@ -60,7 +60,7 @@ class _Writing(MySqlSession):
         self._table = table
         plain = pa.schema([pa.field(f"c{place}", field.type) for place, field in enumerate(schema)])
         waiting = new_table(_TEMPORARY, plain, prefixes=("TEMPORARY",))
-        dialect, written = mysql.dialect(paramstyle="format"), 0  # type: ignore[no-untyped-call]
+        dialect, written = mysql.dialect(paramstyle="format"), 0
         insert = str(sa.insert(waiting).compile(dialect=dialect))
         with self._translated(), self._raw.cursor() as cursor:
             cursor.execute(str(CreateTable(waiting).compile(dialect=dialect)))
@@ -100,7 +100,7 @@ class _Writing(MySqlSession):
 def _lasting(table: TableRef, schema: pa.Schema, waiting: sa.Table) -> str:
     named = [column.label(quoted_name(field.name, True)) for column, field in zip(waiting.columns, schema, strict=True)]
     statement = CreateTableAs(sa.select(*named), quoted_name(table.name, True), schema=table.schema)
-    return str(statement.compile(dialect=mysql.dialect(paramstyle="named")))  # type: ignore[no-untyped-call]
+    return str(statement.compile(dialect=mysql.dialect(paramstyle="named")))
 
 
 def _parts(rows: Iterable[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -97,7 +97,7 @@ def _word(kind: pa.DataType) -> str:
 def _insert(table: TableRef, schema: pa.Schema) -> str:
     # Positional marks: parameters named after columns would have to survive every odd name.
     target = sa.table(quoted_name(table.name, True), *(sa.column(quoted_name(name, True)) for name in schema.names))
-    marks = {name: sa.literal_column("?") for name in schema.names}
+    marks: dict[str, Any] = {name: sa.literal_column("?") for name in schema.names}
     return str(sa.insert(target).values(marks).compile(dialect=SQLITE))
 
 

@@ -76,7 +76,7 @@ class ExportDialog(QDialog):
     @property
     def into_table(self) -> bool:
         """Whether a new table is wanted."""
-        return self.format.currentData() == "table"
+        return bool(self.format.currentData() == "table")
 
     @property
     def command(self) -> Score:
