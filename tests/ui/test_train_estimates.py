@@ -71,7 +71,7 @@ def test_chosen_models_that_can_estimate_are_asked_about_beside_the_queue(
     assert request.command.rows == 40_000
     assert request.lane == "aside"
     finish(request, TrainingEstimated((ESTIMATE,)))
-    assert said(page) == "Estimate: at most 0:39 for 30 epochs, about 310 MB of memory."
+    assert said(page) == "Estimate: about 0:39 if all 30 epochs are needed, 310 MB of memory."
     assert said(page, "trees") == ""
 
 

@@ -111,7 +111,7 @@ def estimate_words(estimate: ModelEstimate) -> str:
     """Return an estimate as a sentence; why the training would be refused; or an empty text where nothing is known."""
     if estimate.obstacle or estimate.seconds is None or estimate.epochs is None or estimate.memory is None:
         return estimate.obstacle
-    return _tr("Estimate: at most {time} for {epochs} epochs, about {memory} of memory.").format(
+    return _tr("Estimate: about {time} if all {epochs} epochs are needed, {memory} of memory.").format(
         time=duration(estimate.seconds * estimate.epochs),
         epochs=whole(estimate.epochs),
         memory=format_bytes(estimate.memory),
