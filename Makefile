@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
 
-.PHONY: demo test test-servers test-all check format setup setup-dev benchmark clean
+.PHONY: docs demo test test-servers test-all check format setup setup-dev benchmark clean
 
 demo: $(VENV)/.demo
 	-@$(PY) main.py doctor --install --quiet
@@ -30,6 +30,9 @@ check: $(VENV)/.dev
 format: $(VENV)/.dev
 	$(VENV)/bin/ruff format .
 	$(VENV)/bin/ruff check --fix .
+
+docs: $(VENV)/.dev
+	$(PY) docs/plugins/make_api.py
 
 benchmark: $(VENV)/.dev
 	$(PY) -m benchmarks armnet

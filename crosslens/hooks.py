@@ -20,10 +20,13 @@ from .sequences import TextEncoderSpec
 
 PROJECT = "crosslens"
 API_VERSION = "1"
+"""What a manifest names in `api`; it grows when a plugin written for the version before would break."""
 ENTRY_POINT_GROUP = "crosslens"
 
 hookspec = pluggy.HookspecMarker(PROJECT)
+"""Marks a function as a hook; for Crosslens itself."""
 hookimpl = pluggy.HookimplMarker(PROJECT)
+"""Marks a function of a plugin as what answers a hook; it may take fewer arguments than the hook has."""
 
 
 @hookspec
