@@ -9,10 +9,11 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from crosslens.data import RESERVED_IDS, EncodedDataset, EncodedField, EncodedSchema, TrainingData
+from crosslens.data import PRESENT_ID, RESERVED_IDS, EncodedDataset, EncodedField, EncodedSchema, TrainingData
 from crosslens.schema import Field, FieldKind, FieldSchema, TimePart
 
 from .labels import label_fields
+from .multi_values import MOST_VALUES
 
 _PARTS = {TimePart.HOUR: 24, TimePart.WEEKDAY: 7, TimePart.DAY: 31, TimePart.MONTH: 12, TimePart.YEAR: 10}
 _RATE = 0.3
@@ -33,12 +34,23 @@ def made_up_schema(fields: FieldSchema, distinct: Mapping[str, int], *, hash_buc
 def _encoded(about: Field, distinct: int, hash_buckets: int) -> list[EncodedField]:
     if about.kind is FieldKind.NUMERICAL and not about.bins:
         return [EncodedField(about.name, FieldKind.NUMERICAL, role=about.role)]
+    if about.kind is FieldKind.MULTI_VALUED:
+        return _members(about, min(distinct, MOST_VALUES))
     if about.kind is FieldKind.TIMESTAMP:
         return [_part(about, part) for part in about.parts]
     values = about.bins if about.kind is FieldKind.NUMERICAL else distinct
     if hash_buckets:
         values = min(values, hash_buckets)
     return [EncodedField(about.name, FieldKind.CATEGORICAL, values + RESERVED_IDS, about.role)]
+
+
+def _members(about: Field, values: int) -> list[EncodedField]:
+    size = PRESENT_ID + 1
+    flags = [
+        EncodedField(f"{about.name} {value}", FieldKind.CATEGORICAL, size, about.role, about.name)
+        for value in range(values)
+    ]
+    return [*flags, EncodedField(f"{about.name} count", FieldKind.NUMERICAL, role=about.role)]
 
 
 def _part(about: Field, part: TimePart) -> EncodedField:

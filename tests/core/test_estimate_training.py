@@ -32,6 +32,7 @@ FIELDS = FieldSchema(
         column("age", FieldKind.NUMERICAL, bins=5),
         column("city", FieldKind.CATEGORICAL),
         column("seen", FieldKind.TIMESTAMP, parts=(TimePart.HOUR, TimePart.AGE)),
+        column("tags", FieldKind.MULTI_VALUED),
         column("note", FieldKind.TEXT, FieldRole.IGNORE),
     )
 )
@@ -99,9 +100,13 @@ def asked(*models: ModelChoice, rows: int = 10_000, **distinct: int) -> tuple[Mo
 
 
 def test_fields_are_made_up_as_they_would_be_encoded() -> None:
-    schema = made_up_schema(FIELDS, {"city": 90})
+    schema = made_up_schema(FIELDS, {"city": 90, "tags": 2})
     sizes = {each.name: each.cardinality for each in schema.fields}
-    assert sizes == {"age": 7, "city": 92, "seen hour": 26, "price": 0, "seen age": 0}
+    assert sizes == {
+        "age": 7, "city": 92, "seen hour": 26, "tags 0": 4, "tags 1": 4, "price": 0, "seen age": 0, "tags count": 0,
+    }  # fmt: skip
+    assert [each.name for each in schema.fields if each.group == "tags"] == ["tags 0", "tags 1"]
+    assert len(made_up_schema(FIELDS, {"tags": 10_000}).fields) == 64 + 6
     assert schema.labels == ("click", "conversion")
     assert made_up_schema(FIELDS, {"city": 90}, hash_buckets=50).categorical[1].cardinality == 52
 
@@ -121,7 +126,7 @@ def test_seconds_are_those_of_all_training_rows_and_memory_holds_the_rows_too() 
     (found,) = asked(ModelChoice("telling", {"epochs": 3}), city=90)
     assert Telling.shown is not None
     assert len(Telling.shown.train) == 400
-    assert found == ModelEstimate("telling", 1_000_000 + 10_000 * 4 * 7, pytest.approx(7.0), 3)
+    assert found == ModelEstimate("telling", 1_000_000 + 10_000 * 4 * 8, pytest.approx(7.0), 3)
 
 
 def test_a_model_of_one_label_is_shown_one() -> None:
