@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from core.commands import Tune
 from core.jobs import perform
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.services import JobControl, Services
-from core.tuning import TrialState, load_tuning, tuning_folder, tunings
+from core.tuning import TrialState, load_tuning, save_tuning, tuning_folder, tunings
 from crosslens.errors import Stopped, UserError
 
 
@@ -111,3 +112,16 @@ def test_the_command_line_writes_a_recipe_with_the_best_values(
     written = recipe_from_toml(best.read_text(encoding="utf-8")).models[0].parameters
     assert written == {**written, **told["best"]["parameters"]}
     assert main.main(["train", str(best), "--project", str(tmp_path / "project"), "--threads", "1"]) == 0
+
+
+def test_the_command_line_says_that_a_search_was_begun_anew(
+    shop: Path, tmp_path: Path, services: Services, capfd: pytest.CaptureFixture[str]
+) -> None:
+    toml = (shop / "shop.toml").read_text(encoding="utf-8")
+    former, folder = search(tmp_path, services, toml, trials=1)
+    save_tuning(folder, replace(former, data="rows that are gone"))
+    asked = ["tune", "--resume", former.id, "--trials", "1", "--threads", "1", "--project", str(tmp_path)]
+    assert main.main(asked) == 0
+    told = capfd.readouterr().out
+    assert "Begun anew" in told
+    assert f"--resume {former.id}" not in told

@@ -54,6 +54,8 @@ def _only_model(recipe: Recipe) -> str:
 def _show(tuning: Tuning, options: Namespace, parts: Parts, terminal: Terminal) -> None:
     spec = parts.services().host.model(tuning.model)
     labels = {info.name: info.label for info in describe_parameters(spec.parameters)}
+    if tuning.note:
+        terminal.say(tuning.note)
     terminal.table(trials_table(tuning, labels))
     bars = importance_bars(tuning, labels)
     if bars.labels:
