@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -68,12 +69,14 @@ def unpack(plugin: PluginFile, folder: Path) -> Path:
 
 
 def _record(plugin: PluginFile, folder: Path) -> InstallRecord:
+    hashes = {f"site/{file.path}": file.sha256 for file in plugin.wheel.files}
+    hashes |= {f"deps/{file.path}": file.sha256 for wheel in plugin.needs.private for file in wheel.files}
     return InstallRecord(
         manifest=plugin.manifest,
         source=plugin.path.name,
         sha256=plugin.sha256,
         installed=datetime.now(UTC),
-        files={path: _fact(folder / path) for path in _files(folder)},
+        files={path: FileFact(facts.st_size, hashes[path], facts.st_mtime_ns) for path, facts in _files(folder)},
         shared=tuple(f"{each.name} {each.version}" for each in plugin.needs.shared),
         private=tuple(f"{wheel.name} {wheel.version}" for wheel in plugin.needs.private),
     )
@@ -81,7 +84,9 @@ def _record(plugin: PluginFile, folder: Path) -> InstallRecord:
 
 def accept_changes(folder: Path, record: InstallRecord) -> InstallRecord:
     """Take the files of an installed version as they are now; return the new record."""
-    files = {path: _fact(folder / path) for path in _files(folder)}
+    files = {
+        path: FileFact(facts.st_size, file_sha256(folder / path), facts.st_mtime_ns) for path, facts in _files(folder)
+    }
     new = InstallRecord(
         record.manifest, record.source, record.sha256, record.installed, files, record.shared, record.private
     )
@@ -104,10 +109,10 @@ def changed_files(folder: Path, record: InstallRecord, *, thorough: bool) -> tup
 
     Without `thorough` a file of the same size and time of change is taken for unchanged.
     """
-    there = set(_files(folder))
-    changed = there ^ set(record.files)
-    for path in there & set(record.files):
-        if _differs(folder / path, record.files[path], thorough=thorough):
+    there = dict(_files(folder))
+    changed = set(there) ^ set(record.files)
+    for path in set(there) - changed:
+        if _differs(folder / path, there[path], record.files[path], thorough=thorough):
             changed.add(path)
     return tuple(sorted(changed))
 
@@ -136,23 +141,25 @@ def _folders(path: Path) -> list[Path]:
     return [each for each in path.iterdir() if each.is_dir()] if path.is_dir() else []
 
 
-def _files(folder: Path) -> Iterator[str]:
-    """Yield the files of the plugin and its dependencies, relative, with links named and not followed."""
+def _files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the files of the plugin and its dependencies, relative to `folder`; links are named and not followed."""
     for part in PARTS:
-        for parent, folders, names in os.walk(folder / part):
-            links = [name for name in folders if (Path(parent) / name).is_symlink()]
-            for name in (*names, *links):
-                yield (Path(parent) / name).relative_to(folder).as_posix()
+        if (folder / part).is_dir():
+            yield from _below(str(folder / part), part)
 
 
-def _fact(path: Path) -> FileFact:
-    facts = path.stat()
-    return FileFact(facts.st_size, file_sha256(path), facts.st_mtime_ns)
+def _below(folder: str, name: str) -> Iterator[tuple[str, os.stat_result]]:
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            path = f"{name}/{entry.name}"
+            if entry.is_dir(follow_symlinks=False):
+                yield from _below(entry.path, path)
+            else:
+                yield path, entry.stat(follow_symlinks=False)
 
 
-def _differs(path: Path, known: FileFact, *, thorough: bool) -> bool:
-    facts = path.lstat()
-    if path.is_symlink() or facts.st_size != known.bytes:
+def _differs(path: Path, facts: os.stat_result, known: FileFact, *, thorough: bool) -> bool:
+    if stat.S_ISLNK(facts.st_mode) or facts.st_size != known.bytes:
         return True
     if facts.st_mtime_ns == known.changed and not thorough:
         return False

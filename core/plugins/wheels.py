@@ -95,10 +95,11 @@ def _first_line(headers: email.message.Message, *names: str) -> str:
 
 def unpack_wheel(wheel: Wheel, folder: Path) -> None:
     """Write the files of a wheel below `folder`; PluginError if they are not those that were looked at."""
+    for parent in {PurePosixPath(file.path).parent for file in wheel.files}:
+        (folder / parent).mkdir(parents=True, exist_ok=True)
     with opened_zip(wheel.path) as archive:
         for file in wheel.files:
-            target = folder / PurePosixPath(file.path)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            target = folder / file.path
             with target.open("xb") as opened:
                 written = copy_entry(archive, archive.getinfo(file.entry), opened)
             if written != file.sha256:
@@ -143,16 +144,16 @@ def _version(text: str) -> Version | None:
 def _verified(archive: zipfile.ZipFile, path: Path, about: str) -> tuple[WheelFile, ...]:
     """Return every file, its hash being what RECORD says."""
     recorded = _record(archive, path, about)
+    unsigned = {f"{about}/{name}" for name in _UNSIGNED}
     files = []
     for info in archive.infolist():
         if info.is_dir():
             continue
         entry = info.filename
         found = copy_entry(archive, info)
-        unsigned = entry in {f"{about}/{name}" for name in _UNSIGNED}
-        if not unsigned and entry not in recorded:
+        if entry not in unsigned and entry not in recorded:
             raise _refused(path, f"{entry} is not listed in its RECORD.")
-        if not unsigned and recorded[entry] != found:
+        if entry not in unsigned and recorded[entry] != found:
             raise _refused(path, f"{entry} is not what its RECORD says; the file was changed after it was built.")
         files.append(WheelFile(entry, _place(entry, path), found))
     if missing := set(recorded) - {file.entry for file in files}:

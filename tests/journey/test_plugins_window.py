@@ -73,6 +73,7 @@ def install(window: MainWindow, qtbot: Any, wheel: Path, monkeypatch: pytest.Mon
     return page
 
 
+@pytest.mark.slow
 def test_a_plugin_is_installed_used_changed_and_removed_without_a_restart(
     window: MainWindow, qtbot: Any, sample: SampleMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

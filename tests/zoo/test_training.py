@@ -77,6 +77,7 @@ def world(shop: str, services: Services, tmp_path: Path) -> World:
     return World(shop, services, tmp_path)
 
 
+@pytest.mark.slow
 def test_a_strangers_model_is_trained_asked_and_reported_like_any_other(world: World, tmp_path: Path) -> None:
     world.install(make_plugin(tmp_path, "plush"))
     trained = world.train("plush", "logistic", runs=("p-1", "l-1"))
@@ -95,7 +96,7 @@ def test_what_goes_wrong_in_one_plugin_leaves_the_other_models_alone(world: Worl
     world.install(
         make_plugin(tmp_path, "crashes", estimator=fitting("import os; os.kill(os.getpid(), 11)")),
         make_plugin(tmp_path, "raises", estimator=fitting("raise ValueError('too few rows for me')")),
-        make_plugin(tmp_path, "prints", estimator=fitting("print('{\"id\": 1, \"event\": \"result\"}', flush=True)")),
+        make_plugin(tmp_path, "prints", estimator=fitting('print(\'{"id": 1, "event": "result"}\', flush=True)')),
     )
     with pytest.raises(PluginError, match=r"The plugin crashes crashed \(SIGSEGV\)"):
         world.train("crashes", "raises", "prints", "logistic")
