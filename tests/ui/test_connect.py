@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from core.commands import OpenSource, Train
+from core.commands import OpenSource, Train, Tune
 from core.credentials import PassingCredentials
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens.errors import SourceError
@@ -201,16 +201,17 @@ def test_connecting_makes_a_project_that_knows_everything_but_the_password(
             assert SECRET.encode() not in file.read_bytes(), file
 
 
-def test_a_training_gets_the_password_of_its_recipes_source_and_no_other(
-    panel: ConnectPanel, session: Session, qtbot: Any
+@pytest.mark.parametrize("command", [Train, Tune])
+def test_a_training_and_a_search_get_the_password_of_their_recipes_source_and_no_other(
+    command: type[Train] | type[Tune], panel: ConnectPanel, session: Session, qtbot: Any
 ) -> None:
     fill(panel)
     with qtbot.waitSignal(session.navigated):
         panel.connect_button.click()
     source = session.project.connections()[0].spec
-    assert session._secret_of(Train(session.project.folder, recipe_of(source))) == SECRET
+    assert session._secret_of(command(session.project.folder, recipe_of(source))) == SECRET
     elsewhere = replace(source, host="elsewhere.example.org", credential="another")
-    assert session._secret_of(Train(session.project.folder, recipe_of(elsewhere))) is None
+    assert session._secret_of(command(session.project.folder, recipe_of(elsewhere))) is None
     assert session._secret_of(OpenSource(CONNECTION)) is None
 
 
