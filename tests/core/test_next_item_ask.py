@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import shutil
+import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pytest
 
-from core.commands import ExplainRecommendation, RecommendToUser, Score, Train
+from core.commands import ExplainRecommendation, ExportModel, RecommendToUser, Score, Train
 from core.jobs import perform
 from core.jobs.next_item_ask import time_texts
 from core.jobs.train import train
 from core.recipe import NextItemSpec
 from core.recipe_toml import recipe_to_toml
 from core.services import JobControl
-from crosslens import ParameterError, ProjectError, StorageError
+from crosslens import ParameterError, PluginError, ProjectError, StorageError
 from crosslens.plain import from_plain, to_plain
+from crosslens.relational import ConnectionSpec, TableRef
 
 from .next_item_world import World, shop
 
@@ -154,3 +158,38 @@ def test_what_cannot_be_written_is_said_before_any_work(
     with pytest.raises(error, match=words):
         perform(Score(world.folder, run_of(world), tmp_path / output, top=top), world.services, JobControl())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_lists_become_a_workbook_or_wait_for_a_new_table(world: World, tmp_path: Path) -> None:
+    scored = perform(Score(world.folder, run_of(world), tmp_path / "lists.xlsx", top=2), world.services, JobControl())
+    assert zipfile.is_zipfile(tmp_path / "lists.xlsx")
+    tables = Tables()
+    services = replace(world.services, sources=tables)
+    tables.open = world.services.sources.open
+    request = Score(world.folder, run_of(world), top=2, into=ConnectionSpec("sqlite", "x.db"), table="lists")
+    assert perform(request, services, JobControl()).rows == scored.rows
+    assert tables.written["lists"].column_names == ["user", "rank", "item", "title", "score", "basis"]
+
+
+class Tables:
+    """Sources that keep new tables in memory."""
+
+    def __init__(self) -> None:
+        self.written: dict[str, pa.Table] = {}
+        self.open: Any = None
+
+    def refuse_table(self, connection: ConnectionSpec, table: TableRef) -> None:
+        assert table.name not in self.written
+
+    def write_table(self, connection, table, schema, rows, *, should_stop) -> int:  # type: ignore[no-untyped-def]
+        self.written[table.name] = pa.Table.from_batches(list(rows), schema)
+        return self.written[table.name].num_rows
+
+
+def test_a_next_item_model_leaves_as_a_folder_with_its_items(world: World, tmp_path: Path) -> None:
+    made = perform(ExportModel(world.folder, run_of(world), tmp_path / "model"), world.services, JobControl())
+    assert {"README.md", "items.parquet"} < set(made.files)
+    items = pq.read_table(tmp_path / "model" / "items.parquet")
+    assert items["id"].to_pylist() == list(range(2, 2 + items.num_rows))
+    with pytest.raises(PluginError, match="cannot be written as ONNX"):
+        perform(ExportModel(world.folder, run_of(world), tmp_path / "m.onnx"), world.services, JobControl())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import re
 import sqlite3
 import subprocess
@@ -28,6 +29,7 @@ from core.services import JobControl, Services
 from crosslens.errors import DataError, PluginError, Stopped, StorageError
 from crosslens.relational import ConnectionSpec
 from crosslens.testing.saved_files import pickled_files
+from main import main
 from main import services as all_services
 
 DOCS = Path(__file__).parents[2] / "docs" / "exports.md"
@@ -205,3 +207,47 @@ def test_a_folder_that_holds_something_is_never_replaced(shop: Shop, kind: str, 
 def test_an_empty_folder_may_be_filled(shop: Shop, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     assert shop.ask(ExportModel(shop.project, shop.logistic, tmp_path / "empty")).files
+
+
+# --- the command line -------------------------------------------------------------------------------------------------
+
+
+def command(shop: Shop, *words: str) -> int:
+    return main([*words, "--project", str(shop.project)])
+
+
+def test_the_command_line_makes_a_table_with_the_key_alone(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "scores.duckdb"
+    assert command(shop, "predict", shop.logistic, str(place), "--table", "scores") == 0
+    assert f"2,500 predictions are in the new table scores of {place}." in capsys.readouterr().out
+    with closing(duckdb.connect(str(place))) as raw:
+        assert [name for name, *_ in raw.execute("DESCRIBE scores").fetchall()] == ["id", "probability_click"]
+
+
+def test_the_command_line_never_replaces_a_table(
+    shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = tmp_path / "scores.db"
+    words = ("predict", shop.logistic, str(place), "--table", "scores", "--columns", "all", "--json")
+    assert command(shop, *words) == 0
+    assert json.loads(capsys.readouterr().out) == {"database": str(place), "table": "scores", "rows": 2500}
+    before = place.read_bytes()
+    assert command(shop, *words) == 1
+    assert "already has a table" in json.loads(capsys.readouterr().out)["error"]["what"]
+    assert place.read_bytes() == before
+
+
+def test_the_command_line_exports_a_model(shop: Shop, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(shop, "export-model", shop.trees, str(tmp_path / "trees")) == 0
+    assert "README.md in it tells how to use it." in capsys.readouterr().out
+    assert (tmp_path / "trees" / "model" / "model.txt").exists()
+
+
+def test_a_table_on_a_server_nobody_answers_for_is_a_sentence(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("predict", shop.logistic, "postgresql://ann:s3cret@127.0.0.1:1/shop", "--table", "scores")
+    assert command(shop, *words) == 1
+    told = capsys.readouterr()
+    assert "Nothing answers on 127.0.0.1, port 1." in told.err
+    assert "s3cret" not in told.err + told.out
