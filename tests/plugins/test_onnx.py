@@ -1,6 +1,7 @@
 """A network as an ONNX file gives the numbers of the network, without torch and for any number of rows."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from crosslens import DataError, EncodedDataset, OnnxExport
-from crosslens.testing.rows import main_effects, unseen_ids, xor
+from crosslens import DataError, EncodedDataset, EncodedSchema, OnnxExport
+from crosslens.data import PRESENT_ID
+from crosslens.testing.rows import main_effects, make_dataset, unseen_ids, xor
 from plugins.armnet import ArmNetParameters, ArmNetPlusParameters
 from plugins.armnet.fitted import ArmNetModel
 from plugins.armnet.gate import exponents
@@ -105,6 +107,28 @@ def test_arm_net_plus_is_the_same_as_onnx(tmp_path: Path) -> None:
 def test_autoint_plus_is_the_same_as_onnx_without_numerical_fields(tmp_path: Path) -> None:
     parameters = AutoIntPlusParameters(attention_layers=2, scaled=True, layer_norm=True, deep_layers=(8,))
     check_same(trained(AutoIntModel, parameters, xor(300)), tmp_path / "m.onnx", xor(300))
+
+
+def grouped(rows: int) -> EncodedDataset:
+    """Return rows with the yes and no of three values of a multi-valued field beside two other fields."""
+    random = np.random.default_rng(1)
+    values = {f"tags: {name}": (random.integers(0, PRESENT_ID + 1, rows), PRESENT_ID + 1) for name in "abc"}
+    plain = make_dataset(
+        {"colour": (random.integers(0, 5, rows), 5), **values}, {"size": random.normal(size=rows)}, np.arange(rows) % 2
+    )
+    fields = tuple(replace(each, group="tags") if each.name in values else each for each in plain.schema.fields)
+    return replace(plain, schema=EncodedSchema(fields, plain.schema.labels))
+
+
+@pytest.mark.parametrize(
+    ("model", "parameters"),
+    [
+        (AutoIntModel, AutoIntPlusParameters(attention_layers=1, deep_layers=(8,))),
+        (EsmmModel, EsmmParameters(layers=(8,))),
+    ],
+)
+def test_values_of_one_field_are_the_same_as_onnx(model: type[Any], parameters: Any, tmp_path: Path) -> None:
+    check_same(trained(model, parameters, grouped(300)), tmp_path / "m.onnx", grouped(300))
 
 
 def test_esmm_is_the_same_as_onnx_with_all_three_outputs(tmp_path: Path) -> None:
