@@ -140,7 +140,7 @@ class ModelContract:
         data, rows = _learnable(), main_effects(500, seed=5)
         weighted = TrainingData(heavier_positives(data.train), heavier_positives(data.validation))
         plain, heavy = (model.predict(rows).probability().mean() for model in (self.trained(), self.fit(weighted)))
-        assert heavy > plain + 0.1
+        assert heavy > plain + 0.1, "positive rows that weigh 4 times as much change nothing: are weights used?"
 
     def test_the_same_seed_gives_the_same_numbers(self) -> None:
         again = self.fit(_learnable())
@@ -213,7 +213,7 @@ class ModelContract:
         asked = StopAfter(0)
         started = time.monotonic()
         self._fit_until(asked)
-        assert asked.more <= 1
+        assert asked.more <= 1, "should_stop was asked on and on after it had said yes"
         assert time.monotonic() - started < 10
 
     def test_stop_in_the_middle_ends_training_within_one_batch(self) -> None:
@@ -233,15 +233,15 @@ class ModelContract:
     def test_progress_is_reported_and_never_goes_back(self) -> None:
         seen = self.reported()
         moments = [(progress.epoch, progress.step) for progress in seen]
-        assert moments
-        assert moments == sorted(moments)
+        assert moments, "context.progress was never called"
+        assert moments == sorted(moments), "epoch or step went back"
         assert all(progress.epoch <= progress.epochs and progress.step <= progress.steps for progress in seen)
         assert all(progress.rows_per_second >= 0 for progress in seen)
 
     def test_progress_carries_finite_validation_metrics(self) -> None:
         metrics = [value for progress in self.reported() for value in progress.metrics.values()]
-        assert metrics
-        assert np.isfinite(metrics).all()
+        assert metrics, "no FitProgress had metrics of the validation rows"
+        assert np.isfinite(metrics).all(), f"some metrics are not finite: {metrics}"
 
     def test_the_loss_falls_while_it_trains(self) -> None:
         training = [progress.loss for progress in self.reported() if progress.loss is not None]
@@ -324,8 +324,8 @@ def _check_answer(model: FittedModel, rows: EncodedDataset) -> None:
     probability = predictions.probability()
     assert predictions.logit().dtype == np.float64
     assert probability.shape == (len(rows),)
-    assert np.isfinite(predictions.logit()).all()
-    assert ((probability >= 0) & (probability <= 1)).all()
+    assert np.isfinite(predictions.logit()).all(), "some logits are not finite"
+    assert ((probability >= 0) & (probability <= 1)).all(), "some probabilities are not between 0 and 1"
 
 
 def _check_explanation(explanation: Explanation, model: FittedModel, rows: EncodedDataset) -> None:
@@ -334,7 +334,7 @@ def _check_explanation(explanation: Explanation, model: FittedModel, rows: Encod
         _check_terms(explanation, rows)
         return
     assert explanation.fields == rows.schema.names
-    assert np.isfinite(explanation.values).all()
+    assert np.isfinite(explanation.values).all(), "some numbers of the explanation are not finite"
     if isinstance(explanation, Contributions):
         _check_contributions(explanation, model, rows)
     elif isinstance(explanation, FieldImportance):

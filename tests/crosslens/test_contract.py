@@ -140,6 +140,13 @@ def keeps_silent(context: FitContext) -> FitContext:
     return replace(context, progress=lambda _: None)
 
 
+def gets_worse(context: FitContext) -> FitContext:
+    def rising(seen: FitProgress) -> None:
+        context.progress(replace(seen, loss=float(seen.epoch)))
+
+    return replace(context, progress=rising)
+
+
 def counts_down(context: FitContext) -> FitContext:
     def backwards(seen: FitProgress) -> None:
         context.progress(replace(seen, epoch=seen.epochs - seen.epoch))
@@ -156,6 +163,7 @@ def counts_down(context: FitContext) -> FitContext:
         (keeps_silent, "test_progress_is_reported_and_never_goes_back"),
         (counts_down, "test_progress_is_reported_and_never_goes_back"),
         (keeps_silent, "test_progress_carries_finite_validation_metrics"),
+        (gets_worse, "test_the_loss_falls_while_it_trains"),
     ],
 )
 def test_a_careless_training_is_caught(
