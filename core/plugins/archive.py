@@ -71,7 +71,7 @@ def opened_plugin(
     _check_kind(path)
     with scratch() as folder:
         if path.suffix == ".whl":
-            main, house = path, []
+            main, house = path, list[Path]()
         else:
             main, house = _unbundled(path, folder)
         house += sorted(wheelhouse.glob("*.whl")) if wheelhouse else []
@@ -132,7 +132,7 @@ def _readable(plugin: Wheel, house: list[Path], host: HostPackages) -> list[Whee
     """Return the wheels of a wheelhouse that were asked for by somebody; the others are not looked at."""
 
     def names(lines: tuple[str, ...]) -> set[str]:
-        found = set()
+        found: set[str] = set()
         for line in lines:
             try:
                 found.add(canonicalize_name(Requirement(line).name))

@@ -13,6 +13,7 @@ from pathlib import Path
 from crosslens.hooks import ENTRY_POINT_GROUP
 
 from .guard import Problem, said
+from .host_packages import metadata_text
 
 KEY_PREFIX = "entry-point-"
 _MOST_FILES = 2_000
@@ -65,11 +66,11 @@ def _known(point: importlib.metadata.EntryPoint) -> EntryPoint:
     return EntryPoint(
         point.name,
         point.value,
-        distribution=str(about.get("Name", "")),
-        version=str(about.get("Version", "")),
-        summary=str(about.get("Summary", "")),
-        author=str(about.get("Author") or about.get("Author-email") or ""),
-        licence=str(about.get("License-Expression") or about.get("License") or ""),
+        distribution=metadata_text(about, "Name"),
+        version=metadata_text(about, "Version"),
+        summary=metadata_text(about, "Summary"),
+        author=metadata_text(about, "Author", "Author-email"),
+        licence=metadata_text(about, "License-Expression", "License"),
     )
 
 

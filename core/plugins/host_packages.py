@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, PackageMetadata, distributions
 
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
@@ -69,13 +69,19 @@ class _Package:
         return {name for name in names if name.isidentifier() and name != "__pycache__"}
 
 
+def metadata_text(about: PackageMetadata, *names: str) -> str:
+    """Return the first of these headers that says something, or an empty text."""
+    texts = (str(about[name]) for name in names if name in about)
+    return next((text for text in texts if text), "")
+
+
 def _package(found: Distribution) -> _Package | None:
     about = found.metadata
-    name = about.get("Name", "")
+    name = metadata_text(about, "Name")
     if not name:
         return None
     return _Package(
-        canonicalize_name(name), about.get("Version", ""), tuple(about.get_all("Requires-Dist") or ()), found
+        canonicalize_name(name), metadata_text(about, "Version"), tuple(about.get_all("Requires-Dist") or ()), found
     )
 
 
@@ -96,7 +102,7 @@ def _closure(installed: Mapping[str, _Package]) -> set[str]:
 
 
 def _required(lines: Iterable[str], extras: frozenset[str]) -> list[tuple[str, frozenset[str]]]:
-    wanted = []
+    wanted: list[tuple[str, frozenset[str]]] = []
     for line in lines:
         try:
             requirement = Requirement(line)

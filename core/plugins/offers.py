@@ -21,7 +21,9 @@ def offer(plugin: PluginFile, library: Library) -> PluginOffer:
         authors=manifest.authors or ((plugin.wheel.author,) if plugin.wheel.author else ()),
         licence=manifest.licence or plugin.wheel.licence,
         capabilities=manifest.capabilities,
-        models=tuple(each.title for each in (*manifest.models, *manifest.text_encoders)),
+        models=tuple(
+            [model.title for model in manifest.models] + [encoder.title for encoder in manifest.text_encoders]
+        ),
         private=tuple(f"{wheel.name} {wheel.version}" for wheel in plugin.needs.private),
         shared=tuple(f"{each.name} {each.version}" for each in plugin.needs.shared),
         files=plugin.files,
