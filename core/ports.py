@@ -243,6 +243,12 @@ class PluginHost(Protocol):
     def problems(self) -> tuple[PluginProblem, ...]:
         """Return what could not be loaded, and why."""
 
+    def plugin_of(self, model_id: str) -> str:
+        """Return the name of the plugin a model came with; KeyError if there is no such model."""
+
+    def plugin_of_encoder(self, encoder_id: str) -> str:
+        """Return the name of the plugin a text encoder came with; KeyError if there is no such encoder."""
+
     def worker_of(self, model_id: str) -> str:
         """Return the key of the plugin in whose worker a model runs; empty for built-in and unknown ones."""
 

@@ -9,6 +9,7 @@ from types import ModuleType
 from crosslens.errors import PluginError
 
 from ..plugin_host import Host, Source, load_plugins
+from ..ports import PluginHost
 from .library import Library, PluginModel, PluginRow, Standing
 from .loading import load
 
@@ -27,7 +28,7 @@ def worker_host(builtin: Sequence[tuple[str, ModuleType]], library: Library, key
     return load_plugins(builtin, lambda: (Source(plugin.name, registered),))
 
 
-def listed(library: Library, host: Host) -> tuple[PluginRow, ...]:
+def listed(library: Library, host: PluginHost) -> tuple[PluginRow, ...]:
     """Return every plugin, built-in ones last, with what the host refused of each."""
     refused = {problem.name: problem for problem in reversed(host.problems())}
     rows = []
@@ -41,7 +42,7 @@ def listed(library: Library, host: Host) -> tuple[PluginRow, ...]:
     return (*rows, *_built_in(host, {row.name for row in rows}))
 
 
-def _built_in(host: Host, others: set[str]) -> list[PluginRow]:
+def _built_in(host: PluginHost, others: set[str]) -> list[PluginRow]:
     found: dict[str, list[PluginModel]] = {}
     for spec in host.models():
         if not host.worker_of(spec.id):

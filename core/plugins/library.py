@@ -34,6 +34,7 @@ class Standing(StrEnum):
     BUILT_IN = "built-in"
     ENABLED = "enabled"
     DISABLED = "disabled"
+    LEFT_OUT = "left out"
     NEW = "new"
     BROKEN = "broken"
     CHANGED = "changed"
@@ -150,6 +151,7 @@ class Library:
 
         `sha256` is that of the file somebody agreed to; another file under the same name is refused.
         """
+        self._refuse_in_safe_mode()
         with opened_plugin(path, wheelhouse=wheelhouse) as plugin:
             key = plugin.manifest.id
             self._refuse_blocked(key, plugin.sha256)
@@ -173,6 +175,7 @@ class Library:
 
         A plugin that cannot be loaded stays out of use, its row saying why.
         """
+        self._refuse_in_safe_mode()
         row = self.row(key)
         self._refuse_blocked(key, row.sha256)
         if row.origin == "file":
@@ -294,6 +297,14 @@ class Library:
             state = read_state(self.folder)
             write_state(self.folder, state.with_plugin(key, change(state.of(key))))
 
+    def _refuse_in_safe_mode(self) -> None:
+        if self.safe:
+            raise PluginError(
+                "Plugins are neither installed nor enabled in safe mode.",
+                why="That would run code of theirs.",
+                do="Start Crosslens without --safe-mode. Disabling and removing work here.",
+            )
+
     def _refuse_blocked(self, key: str, sha256: str) -> None:
         if reason := _block(read_state(self.folder), key, sha256):
             raise PluginError(reason, plugin=key)
@@ -373,7 +384,7 @@ class Library:
 
     def _source(self, row: PluginRow) -> Source:
         if row.standing is not Standing.ENABLED:
-            silent = row.standing is Standing.DISABLED
+            silent = row.standing in (Standing.DISABLED, Standing.LEFT_OUT)
             problems = () if silent else (Problem(row.name, row.sentence, row.details),)
             return Source(row.name, Registered(), row.key, problems)
         described = read_or(self._described_file(row.key), Described) or Described()
@@ -404,7 +415,7 @@ def write_answer(path: Path, described: Callable[[], Described], name: str) -> N
 def _left_out(row: PluginRow) -> PluginRow:
     if row.standing not in (Standing.ENABLED, Standing.NEW):
         return row
-    return replace(row, standing=Standing.DISABLED, sentence="Left out: the app runs in safe mode.")
+    return replace(row, standing=Standing.LEFT_OUT, sentence="The app runs in safe mode.")
 
 
 def _with_decision(row: PluginRow, decided: PluginState) -> PluginRow:

@@ -102,7 +102,7 @@ def test_the_command_line_installs_lists_and_removes(tmp_path: Path) -> None:
     listed = json.loads(run(data, "plugin", "list", "--json").stdout)
     assert {row["name"]: row["standing"] for row in listed}["plush"] == "enabled"
     safe = json.loads(run(data, "--safe-mode", "plugin", "list", "--json").stdout)
-    assert {row["name"]: row["standing"] for row in safe}["plush"] == "disabled"
+    assert {row["name"]: row["standing"] for row in safe}["plush"] == "left out"
     assert run(data, "plugin", "remove", "plush").returncode == 0
     assert "There is no plugin 'plush'." in run(data, "plugin", "info", "plush").stderr
 

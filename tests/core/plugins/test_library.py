@@ -188,9 +188,13 @@ def test_safe_mode_leaves_strangers_out(library: Library, tmp_path: Path) -> Non
     library.install(make_plugin(tmp_path, "plush"))
     safe = Library(library.folder, library.program, safe=True)
     assert models(safe) == []
-    assert [(row.standing, row.sentence) for row in safe.rows()] == [
-        (Standing.DISABLED, "Left out: the app runs in safe mode.")
-    ]
+    (row,) = safe.rows()
+    assert (row.standing, row.sentence) == (Standing.LEFT_OUT, "The app runs in safe mode.")
+    for attempt in (lambda: safe.enable(row.key), lambda: safe.install(tmp_path / "plush-1.0-py3-none-any.whl")):
+        with pytest.raises(PluginError, match="neither installed nor enabled in safe mode"):
+            attempt()
+    safe.disable(row.key)
+    assert library.row(row.key).standing is Standing.DISABLED
 
 
 @pytest.mark.parametrize("text", ["", "{", '{"plugins": 3}', '{"unknown": 1}'])

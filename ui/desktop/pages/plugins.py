@@ -56,10 +56,11 @@ class PluginsPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self._area)
         self._filled = False
-        self.primary.setText(self.tr("Install from file…") if self._library is not None else "")
+        may_install = self._library is not None and not self._library.safe
+        self.primary.setText(self.tr("Install from file…") if may_install else "")
         self.primary.setToolTip(self.tr("Install a plugin from a wheel or a bundle; it can also be dropped here"))
         self.primary.triggered.connect(self.choose_file)
-        self.setAcceptDrops(self._library is not None)
+        self.setAcceptDrops(may_install)
         session.pluginsChanged.connect(self._changed)
 
     @property

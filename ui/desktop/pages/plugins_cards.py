@@ -17,6 +17,7 @@ _TONES = {
     Standing.BUILT_IN: ("note", ""),
     Standing.ENABLED: ("good", "good"),
     Standing.DISABLED: ("note", ""),
+    Standing.LEFT_OUT: ("note", ""),
     Standing.NEW: ("note", ""),
     Standing.BROKEN: ("bad", "bad"),
     Standing.CHANGED: ("warn", "warn"),
@@ -75,7 +76,7 @@ class PluginCard(Card):
         buttons = [self.show_details]
         if row.origin == "built-in" or row.source == row.key == "":
             return buttons
-        if row.standing is Standing.ENABLED:
+        if row.standing in (Standing.ENABLED, Standing.LEFT_OUT):
             buttons.append(self._action(self.tr("Disable"), "disable"))
         elif row.standing is Standing.CHANGED:
             buttons.append(self._action(self.tr("Use as it is now…"), "accept"))
@@ -153,6 +154,7 @@ class PluginCard(Card):
             Standing.BUILT_IN: self.tr("built-in"),
             Standing.ENABLED: self.tr("enabled"),
             Standing.DISABLED: self.tr("disabled"),
+            Standing.LEFT_OUT: self.tr("left out"),
             Standing.NEW: self.tr("new"),
             Standing.BROKEN: self.tr("not loaded"),
             Standing.CHANGED: self.tr("changed"),
