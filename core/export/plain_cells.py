@@ -22,6 +22,28 @@ def flat_schema(schema: pa.Schema) -> pa.Schema:
     return pa.schema([(field.name, flat_column(pa.array([], field.type)).type) for field in schema])
 
 
+def for_table(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows with every column of a type that all databases know."""
+    return pa.RecordBatch.from_arrays([table_column(column) for column in batch.columns], names=batch.schema.names)
+
+
+def table_schema(schema: pa.Schema) -> pa.Schema:
+    """Return the columns that `for_table` makes."""
+    return pa.schema([(field.name, table_column(pa.array([], field.type)).type) for field in schema])
+
+
+def table_column(column: pa.Array) -> pa.Array:
+    """Return one column: lists joined by |, times of day as text, whole numbers beyond 63 bits as decimals."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        return table_column(column.dictionary_decode())
+    if pa.types.is_nested(kind) or pa.types.is_duration(kind) or pa.types.is_null(kind):
+        return flat_column(column)
+    if pa.types.is_time(kind):
+        return column.cast(pa.string())
+    return column.cast(pa.decimal128(20, 0)) if kind == pa.uint64() else column
+
+
 def flat_column(column: pa.Array) -> pa.Array:
     """Return one column: lists joined by |, decimals with all their digits, bytes in hexadecimal digits."""
     kind = column.type

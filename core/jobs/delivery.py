@@ -18,6 +18,7 @@ from crosslens.relational import ConnectionSpec, TableRef
 from ..commands import Phase, Score, Scored
 from ..connections import connection_text
 from ..export.files import check_ending, write_file
+from ..export.plain_cells import for_table, table_schema
 from ..export.stream import RowStream
 from ..files import storage
 from ..services import JobControl, Services
@@ -42,7 +43,11 @@ def deliver(stream: RowStream, request: Score, services: Services, folder: Path,
     waiting = _stored(stream, folder / "scored.arrow", control)
     control.say(Phase.WRITING, f"Writing the table {request.table}")
     written = services.sources.write_table(
-        request.into, _table(request), stream.schema, _read(waiting, control), should_stop=control.should_stop
+        request.into,
+        _table(request),
+        table_schema(stream.schema),
+        _read(waiting, control),
+        should_stop=control.should_stop,
     )
     return Scored(_place(request.into), written, request.table, connection_text(replace(request.into, secret=None)))
 
@@ -58,9 +63,10 @@ def _place(connection: ConnectionSpec) -> Path:
 
 
 def _stored(stream: RowStream, path: Path, control: JobControl) -> Path:
-    with storage(path), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, stream.schema) as writer:
+    schema = table_schema(stream.schema)
+    with storage(path), pa.OSFile(str(path), "wb") as file, pa.ipc.new_file(file, schema) as writer:
         for batch in stream.blocks(control.check, 1 << 16):
-            writer.write_batch(batch)
+            writer.write_batch(for_table(batch))
     return path
 
 

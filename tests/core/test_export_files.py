@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from core.export.excel import MOST_ROWS
 from core.export.files import check_ending, write_file
-from core.export.plain_cells import flat_column
+from core.export.plain_cells import flat_column, for_table, table_schema
 from core.export.stream import RowStream, distinct_names
 from crosslens.errors import DataError, Stopped, StorageError
 
@@ -150,6 +150,28 @@ def test_lists_are_joined_value_by_value(lists: list) -> None:
     ]
     assert flat_column(column).to_pylist() == expected
     assert flat_column(column.slice(1)).to_pylist() == expected[1:]
+
+
+@pytest.mark.parametrize(
+    ("column", "kind", "values"),
+    [
+        (pa.array([["a", "b"], [], None]), pa.string(), ["a|b", "", None]),
+        (pa.array([[1, 2], None], pa.large_list(pa.int64())), pa.string(), ["1|2", None]),
+        (pa.array([{"a": 1}, None]), pa.string(), ['{"a": 1}', None]),
+        (pa.array([2**64 - 1, None], pa.uint64()), pa.decimal128(20, 0), [Decimal(2**64 - 1), None]),
+        (pa.array([dt.time(3, 4), None]), pa.string(), ["03:04:00.000000", None]),
+        (pa.array(["a", None]).dictionary_encode(), pa.string(), ["a", None]),
+        (pa.array([None, None]), pa.string(), [None, None]),
+        (pa.array([Decimal("1.50")]), pa.decimal128(3, 2), [Decimal("1.50")]),
+    ],
+)
+def test_columns_of_new_tables_are_of_types_all_databases_know(
+    column: pa.Array, kind: pa.DataType, values: list
+) -> None:
+    batch = for_table(pa.record_batch([column], names=["c"]))
+    assert batch.schema == table_schema(pa.schema([("c", column.type)]))
+    assert batch.schema.types == [kind]
+    assert batch.column(0).to_pylist() == values
 
 
 @pytest.mark.parametrize("name", ["a.docx", "noending", "x.xls"])
