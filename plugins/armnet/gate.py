@@ -24,7 +24,12 @@ _BLOCK = 1 << 18
 
 def exponents(embedded: Tensor, alignment: Tensor, values: Tensor, alpha: float) -> Tensor:
     """Return s (B, E, N) for e (B, F, E), m (E, N) and v (F, N); differentiable in all three."""
-    return _Exponents.apply(embedded, alignment, values, alpha)  # type: ignore[no-any-return, no-untyped-call]
+    return _Exponents.apply(embedded, alignment, values, alpha, False)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def products(embedded: Tensor, alignment: Tensor, values: Tensor, alpha: float) -> Tensor:
+    """Return y = exp(s) (B, E, N) as `exponents` returns s."""
+    return _Exponents.apply(embedded, alignment, values, alpha, True)  # type: ignore[no-any-return, no-untyped-call]
 
 
 def weights(embedded: Tensor, alignment: Tensor, values: Tensor, alpha: float) -> tuple[Tensor, Tensor]:
@@ -35,7 +40,7 @@ def weights(embedded: Tensor, alignment: Tensor, values: Tensor, alpha: float) -
 
 class _Exponents(torch.autograd.Function):
     @staticmethod
-    def forward(context: Any, embedded: Tensor, alignment: Tensor, values: Tensor, alpha: float) -> Tensor:
+    def forward(context: Any, embedded: Tensor, alignment: Tensor, values: Tensor, alpha: float, power: bool) -> Tensor:
         rows, fields, width = embedded.shape
         sums = embedded.new_empty(rows, width, values.shape[1])
         keep = any(context.needs_input_grad)
@@ -43,46 +48,49 @@ class _Exponents(torch.autograd.Function):
         rooms = _Rooms(embedded, values)
         for block in _blocks(rows, fields * values.shape[1]):
             part = embedded[block]
-            scores, room = rooms.of(len(part))
-            gate, slope = torch.empty_like(room), torch.empty_like(room)
+            scores, room, *own = rooms.of(len(part))
+            gate, slope = (torch.empty_like(room) for _ in range(2)) if keep else own
             torch.mm(part.reshape(-1, width), alignment, out=scores.flatten(0, 1))
             entmax_into(scores, alpha, 1, p=gate, slope=slope, room=room)
             torch.bmm(part.transpose(1, 2), torch.mul(gate, values, out=room), out=sums[block])
+            if power:
+                sums[block].exp_()
             if keep:
                 gates += (gate, slope)
-        context.save_for_backward(embedded, alignment, values, *gates)
+        context.save_for_backward(embedded, alignment, values, sums if power else None, *gates)
         return sums
 
     @staticmethod
     @once_differentiable
-    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None]:
-        embedded, alignment, values, *gates = context.saved_tensors
+    def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, None, None]:
+        embedded, alignment, values, powers, *gates = context.saved_tensors
         rows, fields, width = embedded.shape
         to_embedded = torch.empty_like(embedded, memory_format=torch.contiguous_format)
         to_alignment, to_values = torch.zeros_like(alignment), torch.zeros_like(values)
         blocks, rooms = _blocks(rows, fields * values.shape[1]), _Rooms(embedded, values)
         for block, gate, slope in zip(blocks, gates[::2], gates[1::2], strict=True):
-            part, sums = embedded[block], gradient[block]
-            to_weights, room = rooms.of(len(part))
+            part = embedded[block]
+            sums = gradient[block] if powers is None else gradient[block] * powers[block]
+            to_weights, room, *_ = rooms.of(len(part))
             torch.bmm(part, sums, out=to_weights)
             to_values += torch.mul(to_weights, gate, out=room).sum(0)
             torch.bmm(torch.mul(gate, values, out=room), sums.transpose(1, 2), out=to_embedded[block])
             to_scores = _through_entmax(to_weights.mul_(values), slope).flatten(0, 1)
             to_alignment.addmm_(part.reshape(-1, width).T, to_scores)
             to_embedded[block].flatten(0, 1).addmm_(to_scores, alignment.T)
-        return to_embedded, to_alignment, to_values, None
+        return to_embedded, to_alignment, to_values, None, None
 
 
 class _Rooms:
-    """Two tensors of the size of a block (B, F, N) that are written over, block after block."""
+    """Tensors of the size of a block (B, F, N) that are written over, block after block."""
 
     def __init__(self, embedded: Tensor, values: Tensor) -> None:
         rows = min(_rows_of_a_block(values.numel()), len(embedded))
-        self._rooms = embedded.new_empty(2, rows, *values.shape)
+        self._rooms = embedded.new_empty(4, rows, *values.shape)
 
-    def of(self, rows: int) -> tuple[Tensor, Tensor]:
+    def of(self, rows: int) -> tuple[Tensor, ...]:
         """Return the rooms of a block of `rows` rows."""
-        return self._rooms[0, :rows], self._rooms[1, :rows]
+        return self._rooms[:, :rows].unbind(0)
 
 
 def _through_entmax(gradient: Tensor, slope: Tensor) -> Tensor:

@@ -37,7 +37,7 @@ from ..neural.layers import mlp, start_at_rate
 from ..neural.network import Network
 from ..neural.pooling import Tokens
 from . import ArmNetParameters, ArmNetPlusParameters
-from .gate import exponents, weights
+from .gate import exponents, products, weights
 from .graph import exponents_graph
 
 _ALIGNED = 0.25
@@ -71,14 +71,23 @@ class ArmBranch(nn.Module):
         with full_precision(embedded.device):  # thresholds and exponentials need the digits
             return exponents(embedded.float(), self.alignment(), self.values, self.alpha)
 
+    def products(self, embedded: Tensor) -> Tensor:
+        """Return y (B, E, N) for tokens (B, F', E)."""
+        with full_precision(embedded.device):
+            return products(embedded.float(), self.alignment(), self.values, self.alpha)
+
     def weights(self, embedded: Tensor) -> tuple[Tensor, Tensor]:
         """Return the gates z and the signed weights w of tokens (B, F', E), each (B, F', N), without a graph."""
         return weights(embedded, self.alignment(), self.values, self.alpha)
 
     def head(self, sums: Tensor) -> Tensor:
         """Return logits (B,) for s (B, E, N)."""
-        products = self.norm(sums.exp().flatten(0, 1)).view_as(sums)  # (B, E, N), normalised over B and E
-        return self.mlp(products.flatten(1)).squeeze(1)  # type: ignore[no-any-return]
+        return self.behind(sums.exp())
+
+    def behind(self, products: Tensor) -> Tensor:
+        """Return logits (B,) for y (B, E, N), which is normalised over B and E."""
+        normalised = self.norm(products.flatten(0, 1)).view_as(products)
+        return self.mlp(normalised.flatten(1)).squeeze(1)  # type: ignore[no-any-return]
 
 
 class DeepBranch(nn.Module):
@@ -139,7 +148,8 @@ class ArmNet(Network):
 
     def logits(self, *embeddings: Tensor) -> Tensor:
         """Return logits (B, 1) for what `embeddings` returned."""
-        return self.head(self.arm.exponents(self.tokens(embeddings[0])), *embeddings[1:]).unsqueeze(1)
+        arm = self.arm.behind(self.arm.products(self.tokens(embeddings[0])))
+        return self._joined(arm, *embeddings[1:]).unsqueeze(1)
 
     def plain_logits(self, *embeddings: Tensor) -> Tensor:
         """Return logits (B, 1) as `logits` does, without blocks and without asking whether a gate is found."""
@@ -157,7 +167,9 @@ class ArmNet(Network):
 
     def head(self, sums: Tensor, deep: Tensor | None = None) -> Tensor:
         """Return logits (B,) from the exponents s (B, E, N) and the deep embeddings: what lies behind the sums."""
-        arm = self.arm.head(sums)
+        return self._joined(self.arm.head(sums), deep)
+
+    def _joined(self, arm: Tensor, deep: Tensor | None = None) -> Tensor:
         return arm if self.deep is None or deep is None else self.deep.join(arm, self.deep.head(deep))
 
     def average_statistics(self, step: int) -> None:

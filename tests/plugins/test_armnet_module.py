@@ -9,7 +9,7 @@ from torch import Tensor
 
 from crosslens import EncodedField, EncodedSchema, FieldKind
 from plugins.armnet import ArmNetParameters, ArmNetPlusParameters, gate
-from plugins.armnet.gate import exponents
+from plugins.armnet.gate import exponents, products
 from plugins.armnet.module import ArmNet
 from plugins.entmax import entmax
 
@@ -112,6 +112,22 @@ def test_the_gradient_of_the_fused_sums_is_that_of_the_plain_equations(alpha: fl
     expected = torch.autograd.grad((plain(*inputs) * weights).sum(), inputs)
     for one, other in zip(fused, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("alpha", [1.0, 1.7, 2.0])
+def test_powers_taken_block_by_block_are_those_of_the_sums(alpha: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gate, "_BLOCK", 40)
+    random = torch.Generator().manual_seed(6)
+    inputs = [torch.randn(shape, generator=random, dtype=torch.float64) for shape in ((11, 3, 4), (4, 6), (3, 6))]
+    for tensor in inputs:
+        tensor.requires_grad_()
+    weights = torch.randn(11, 4, 6, generator=random, dtype=torch.float64)
+    y, expected = products(*inputs, alpha), exponents(*inputs, alpha).exp()
+    torch.testing.assert_close(y, expected)
+    ours, theirs = (torch.autograd.grad((each * weights).sum(), inputs) for each in (y, expected))
+    torch.testing.assert_close(ours, theirs, rtol=1e-9, atol=1e-9)
+    with torch.no_grad():
+        torch.testing.assert_close(products(*inputs, alpha), y)
 
 
 def test_blocks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

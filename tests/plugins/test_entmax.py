@@ -49,6 +49,19 @@ def test_single_precision_agrees_where_no_entry_is_about_to_leave_the_support(al
     torch.testing.assert_close(gradient[~edge].double(), exact_gradient[~edge], rtol=0, atol=1e-5)
 
 
+@pytest.mark.parametrize("alpha", [1.01, *ALPHAS])
+def test_what_is_shut_out_is_exactly_nothing_and_the_input_is_left_alone(alpha: float) -> None:
+    x = torch.randn(300, 12, generator=torch.Generator().manual_seed(7)) * 4
+    x[:, 3] = -1e4
+    before = x.clone()
+    p, slope = plugins.entmax.entmax_and_slope(x, alpha, 1)
+    assert torch.equal(x, before)
+    assert (p[:, 3] == 0).all()
+    assert (slope[:, 3] == 0).all()
+    assert torch.equal(p > 0, slope > 0)
+    torch.testing.assert_close(p.sum(1), torch.ones(300))
+
+
 def distance_to_threshold(x: Tensor, p: Tensor, alpha: float) -> Tensor:
     """Return (alpha - 1) x - tau; the largest entry is always in the support and tells tau."""
     scaled = (alpha - 1) * x
