@@ -100,3 +100,19 @@ def test_a_text_encoder_is_installed_and_lent_to_a_model_of_the_app(app: App, tm
     app("plugin", "install", bundle, "--yes")
     (run,) = app("train", "next.toml")
     assert (run["model"], run["status"]) == ("sra-cl", "finished")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize(("kind", "recipe"), [("funnel", "shop-funnel"), ("next-item", "shop-next-item")])
+def test_what_plugin_new_writes_trains_in_the_app(kind: str, recipe: str, app: App, tmp_path: Path) -> None:
+    app("plugin", "new", "fresh-model", "--kind", kind)
+    app("plugin", "install", app("plugin", "bundle", "fresh-model")["path"], "--yes")
+    app("sample", "shop.db", "--rows", "4000")
+    text = (_EXAMPLES / "recipes" / f"{recipe}.toml").read_text(encoding="utf-8")
+    own = text[: text.index("[[models]]")].replace("baselines = true", "baselines = false")
+    (tmp_path / "own.toml").write_text(f'{own}[[models]]\nid = "fresh-model"\n', encoding="utf-8")
+    (run,) = app("train", "own.toml")
+    assert (run["model"], run["status"]) == ("fresh-model", "finished")
+    app("report", run["run"], "--out", "report.html")
+    assert "Fresh model" in (tmp_path / "report.html").read_text(encoding="utf-8")
