@@ -189,6 +189,10 @@ class NextItemContract:
         plain = Catalogue(data.catalogue.size)
         _check_scores(self.fit(_with_catalogue(data, plain)), _fresh())
 
+    def test_thousands_of_items_most_of_them_never_chosen_are_answered(self) -> None:
+        data = planted_training(60, 3000)
+        _check_scores(self.fit(data), data.train)
+
     def test_nobody_to_validate_on_is_answered(self) -> None:
         data = planted_training(60)
         nobody = HeldOut(data.train.take(slice(0, 0)), np.zeros(0, np.int32))
@@ -221,8 +225,8 @@ class NextItemContract:
         self.fit(planted_training(100), progress=seen.append)
         moments = [(progress.epoch, progress.step) for progress in seen]
         metrics = [value for progress in seen for value in progress.metrics.values()]
-        assert moments
-        assert moments == sorted(moments)
+        assert moments, "context.progress was never called"
+        assert moments == sorted(moments), "epoch or step went back"
         assert all(progress.epoch <= progress.epochs and progress.step <= progress.steps for progress in seen)
         assert metrics
         assert np.isfinite(metrics).all()

@@ -17,7 +17,12 @@ def add_plugin_kit(commands: Any, command: Callable[..., argparse.ArgumentParser
     new.add_argument("--kind", choices=KINDS, default="ctr", help="what it brings (%(default)s)")
     new.add_argument("--folder", type=Path, default=Path(), metavar="DIR", help="where to write it (here)")
     new.add_argument("--author", default="", metavar="TEXT", help="who made it (your user name)")
-    check = command(commands, "check", "plugin_kit:check", "Say on one page whether a plugin is fit to be given away.")
+    check = command(
+        commands,
+        "check",
+        "plugin_kit:check",
+        "Say on one page whether a plugin is fit to be given away (this runs its code).",
+    )
     check.add_argument("path", type=Path, metavar="PATH", help="a project folder, a wheel or a bundle")
     check.add_argument("--wheelhouse", type=Path, metavar="DIR", help="folder of wheels the plugin needs")
     check.add_argument(
