@@ -72,7 +72,7 @@ def _of_fields(network: AutoInt, found: Tensor, shares: Tensor) -> Float64Array:
     pairs = tokens.spread(tokens.spread(found, 1), 2).double()
     total = torch.einsum("bfg,bf,bg->fg", pairs, shares.double(), shares.double())
     own = torch.tensor(tokens.of)
-    return total.masked_fill(own == own.unsqueeze(1), 0).numpy()  # type: ignore[no-any-return]
+    return total.masked_fill(own == own.unsqueeze(1), 0).numpy()
 
 
 def _symmetric(values: Float64Array) -> Float64Array:

@@ -20,7 +20,16 @@ from crosslens.data import PRESENT_ID
 
 
 class ValueShares(nn.Module):
-    """How much of each categorical field's vector a row takes: 1, or its share of the values of a group."""
+    """How much of each categorical field's vector a row takes: 1, or its share of the values of a group.
+
+    member (C, G): whether a field belongs to a group; lead (C, G): whether as its first; alone (C,): to none;
+    present (C,): the id that says "yes", -1 where the field is alone.
+    """
+
+    member: Tensor
+    lead: Tensor
+    alone: Tensor
+    present: Tensor
 
     def __init__(self, schema: EncodedSchema) -> None:
         super().__init__()
@@ -45,6 +54,8 @@ class ValueShares(nn.Module):
 class Tokens(nn.Module):
     """Sums the members of every group. `of` (F,) is each field's token, `count` how many tokens there are."""
 
+    belongs: Tensor  # (F', F)
+
     def __init__(self, schema: EncodedSchema) -> None:
         super().__init__()
         keys = [field.group or place for place, field in enumerate(schema.fields)]
@@ -53,7 +64,7 @@ class Tokens(nn.Module):
         self.pools = self.count < len(keys)
         self.of = tuple(places[key] for key in keys)
         if self.pools:
-            belongs = torch.nn.functional.one_hot(torch.tensor(self.of), self.count).T.float()  # (F', F)
+            belongs = torch.nn.functional.one_hot(torch.tensor(self.of), self.count).T.float()
             self.register_buffer("belongs", belongs, persistent=False)
 
     def forward(self, embedded: Tensor) -> Tensor:
