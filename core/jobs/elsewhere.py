@@ -84,9 +84,10 @@ def _choice_key(choice: ModelChoice, services: Services) -> str:
 def _ask(key: str, request: Any, services: Services, control: JobControl) -> Any:
     plugins = services.plugins
     assert plugins is not None, "asked for by a process that has plugins"
+    worker = plugins.worker(key, services.threads, services.device)
+    kept = plugins.kept if getattr(request, "run", "") else None  # a training ends with its process, and its memory
     try:
-        worker = plugins.worker(key, services.threads, services.device)
-        return ask(worker, request, control, secret=control.secret or services.secret)
+        return ask(worker, request, control, secret=control.secret or services.secret, kept=kept)
     except PluginCrashed as error:
         if error.facts.get("loading"):
             plugins.put_out(key, error)

@@ -41,4 +41,6 @@ def change_plugin(request: ChangePlugin, services: Services, control: JobControl
 def _library(services: Services) -> Library:
     if services.plugins is None:
         raise InternalError("plugins were asked for in a plugin's own worker")
+    if services.plugins.kept is not None:
+        services.plugins.kept.close()  # it may hold files that are about to go
     return services.plugins

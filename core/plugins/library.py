@@ -25,7 +25,7 @@ from .guard import Problem, Registered, said
 from .loading import Loadable, interrupted
 from .manifest import Manifest, incompatibility
 from .state import InstallRecord, PluginState, State, read_or, read_state, write_state
-from .workers import LOAD_SECONDS, PluginCrashed, WorkerOf, describe_in_a_process
+from .workers import LOAD_SECONDS, KeptWorkers, PluginCrashed, WorkerOf, describe_in_a_process
 
 
 class Standing(StrEnum):
@@ -82,7 +82,7 @@ class PluginRow:
 class Library:
     """Plugins below `folder`; `program` starts this program anew. With `safe` no stranger's plugin is used.
 
-    An import may take so many `seconds`.
+    An import may take so many `seconds`. `kept` is given by a process that lives long enough to keep workers.
     """
 
     def __init__(
@@ -92,6 +92,7 @@ class Library:
         self.program = tuple(program)
         self.safe = safe
         self.seconds = seconds
+        self.kept: KeptWorkers | None = None
 
     # --- what there is ------------------------------------------------------------------------------------------------
 
@@ -142,7 +143,8 @@ class Library:
 
     def worker(self, key: str, threads: int = 1, device: str = "cpu") -> WorkerOf:
         """Return how to start a worker of a plugin."""
-        return WorkerOf(key, self.row(key).name, self.program, self.folder, threads, device)
+        row = self.row(key)
+        return WorkerOf(key, row.name, self.program, self.folder, threads, device, f"{row.version} {row.sha256}")
 
     # --- what can be done ---------------------------------------------------------------------------------------------
 

@@ -50,6 +50,7 @@ class WorkerOf:
     folder: Path
     threads: int = 1
     device: str = "cpu"
+    version: str = ""
 
     @property
     def command(self) -> tuple[str, ...]:
@@ -63,14 +64,75 @@ class WorkerOf:
         return {**os.environ, "PYTHONUTF8": "1", DATA_VARIABLE: str(self.folder.parent)}
 
 
-def ask(worker: WorkerOf, request: Any, control: JobControl, *, secret: str | None = None) -> Any:
-    """Put one request to a fresh worker and wait for the answer.
+def ask(
+    worker: WorkerOf,
+    request: Any,
+    control: JobControl,
+    *,
+    secret: str | None = None,
+    kept: KeptWorkers | None = None,
+) -> Any:
+    """Put one request to a worker, a fresh one or one that was `kept`, and wait for the answer.
 
     Raises Stopped, the UserError the worker answered with, or a PluginError that names the plugin.
     """
-    with _Conversation(worker, request, control) as conversation:
-        conversation.say({"id": 1, **_line(request, secret)})
-        return conversation.answer()
+    conversation = (kept.take(worker) if kept else None) or _Conversation(worker)
+    may_stay = False
+    try:
+        answer = conversation.ask(request, control, secret)
+        may_stay = True
+        return answer
+    except PluginCrashed:
+        raise
+    except UserError:
+        may_stay = True
+        raise
+    finally:
+        if kept is not None and may_stay:
+            kept.give(worker, conversation)
+        else:
+            conversation.close()
+
+
+class KeptWorkers:
+    """Keeps the worker of the last question for the next one, for a while: starting one takes a second or two."""
+
+    def __init__(self, seconds: float = 60.0) -> None:
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._idle: tuple[WorkerOf, _Conversation] | None = None
+        self._timer: threading.Timer | None = None
+
+    def take(self, worker: WorkerOf) -> _Conversation | None:
+        """Return the kept worker if it is this one and still there; any other is ended."""
+        with self._lock:
+            idle, self._idle = self._idle, None
+        if idle is not None and idle[0] == worker and idle[1].is_alive:
+            return idle[1]
+        if idle is not None:
+            idle[1].close()
+        return None
+
+    def give(self, worker: WorkerOf, conversation: _Conversation) -> None:
+        """Keep a worker that has answered."""
+        with self._lock:
+            former, self._idle = self._idle, (worker, conversation)
+            if self._timer is not None:
+                self._timer.cancel()
+            self._timer = threading.Timer(self._seconds, self.close)
+            self._timer.daemon = True
+            self._timer.start()
+        if former is not None:
+            former[1].close()
+
+    def close(self) -> None:
+        """End what is kept."""
+        with self._lock:
+            idle, self._idle = self._idle, None
+            if self._timer is not None:
+                self._timer.cancel()
+        if idle is not None:
+            idle[1].close()
 
 
 def _line(request: Any, secret: str | None) -> dict[str, Any]:
@@ -82,21 +144,20 @@ def _line(request: Any, secret: str | None) -> dict[str, Any]:
 
 
 class _Conversation:
-    """One question and its answer; leaving it leaves no process behind."""
+    """A worker and one question after the other; `close` leaves no process behind."""
 
-    def __init__(self, worker: WorkerOf, request: Any, control: JobControl) -> None:
+    def __init__(self, worker: WorkerOf) -> None:
         self._worker = worker
-        self._control = control
-        self._gathered: Gathered[Any] = Gathered(RESULTS[type(request)])
+        self._control = JobControl()
+        self._gathered: Gathered[Any] | None = None
         self._events: queue.Queue[bytes | None] = queue.Queue()
         self._log: deque[str] = deque(maxlen=_LOG_LINES)
+        self._number = 0
         self._asked_to_stop = 0.0
         self._reason = ""
-
-    def __enter__(self) -> _Conversation:
         self._process = subprocess.Popen(
-            self._worker.command,
-            env=self._worker.environment,
+            worker.command,
+            env=worker.environment,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -107,9 +168,22 @@ class _Conversation:
         )
         for thread in self._threads:
             thread.start()
-        return self
 
-    def __exit__(self, *_: object) -> None:
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process to ask."""
+        return self._process.poll() is None
+
+    def ask(self, request: Any, control: JobControl, secret: str | None) -> Any:
+        """Put a question and wait for its answer; see the function `ask`."""
+        self._number += 1
+        self._control, self._asked_to_stop = control, 0.0
+        self._gathered = Gathered(RESULTS[type(request)])
+        self.say({"id": self._number, **_line(request, secret)})
+        return self.answer()
+
+    def close(self) -> None:
+        """End the process."""
         process = self._process
         assert process.stdin is not None
         with contextlib.suppress(OSError):
@@ -151,7 +225,7 @@ class _Conversation:
             # Cleared, so that a second Stop (while what was kept is measured) is heard as well.
             self._control.stop.clear()
             self._asked_to_stop = self._asked_to_stop or time.monotonic()
-            self.say({"id": 1, "command": "stop"})
+            self.say({"id": self._number, "command": "stop"})
 
     def _watch(self, heard: float) -> None:
         """End a worker that neither stops nor gets through with importing its plugin."""
@@ -169,20 +243,20 @@ class _Conversation:
             event = json.loads(line)
         except ValueError:
             event = None
-        if not isinstance(event, dict) or event.get("id") != 1 or "event" not in event:
+        if not isinstance(event, dict) or event.get("id") != self._number or "event" not in event:
             self._control.log.warning("%s printed something that is no event: %r", self._worker.name, line[:200])
             return None
         if event["event"] == "progress":
             with contextlib.suppress(DataError):  # a moment that cannot be read is no reason to lose the job
                 self._control.progress(from_plain(Progress, event.get("progress")))
-        elif event["event"] == "part":
+        elif event["event"] == "part" and self._gathered is not None:
             self._gathered.add(event)
         return cast("dict[str, Any]", event)
 
     def _conclude(self, event: Mapping[str, Any]) -> Any:
         if event["event"] == "stopped":
             raise Stopped(str(event.get("message") or ""))
-        if event["event"] == "result":
+        if event["event"] == "result" and self._gathered is not None:
             return self._gathered.whole(event.get("result"))
         error = event.get("error") or {}
         if error.get("kind") == "user":

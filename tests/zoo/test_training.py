@@ -15,13 +15,14 @@ import pytest
 import main
 from core.commands import ExplainRow, MakeReport, MakeSample, MakeValueTable, Progress, Score, Train
 from core.jobs import perform
+from core.plugins.workers import KeptWorkers
 from core.recipe import ModelChoice
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.services import JobControl, Services
-from crosslens.errors import PluginError, Stopped
+from crosslens.errors import PluginError, Stopped, UserError
 from crosslens.runs import RunRecord, RunStatus
 
-from .wheels import ESTIMATOR, make_bundle, make_plugin, make_wheel
+from .wheels import ESTIMATOR, make_bundle, make_plugin, make_wheel, plugin_id
 
 FIT = "        mean = float"
 
@@ -145,6 +146,30 @@ def test_stop_reaches_a_plugin_that_listens_and_ends_one_that_does_not(
     with pytest.raises(Stopped):
         world.train(name, runs=("r-1",))
     assert world.runs()[name].status is status
+
+
+def test_a_kept_worker_answers_the_next_question_and_is_left_when_the_plugin_changes(
+    world: World, tmp_path: Path
+) -> None:
+    world.install(make_plugin(tmp_path, "plush"))
+    world.train("plush", runs=("p-1",))
+    plugins = world.services.plugins
+    assert plugins is not None
+    kept = plugins.kept = KeptWorkers()
+    worker = plugins.worker(plugin_id("plush"), 1, world.services.device)
+    processes = []
+    for row in (0, 1):
+        assert world.ask(ExplainRow(world.project, "p-1", row)).row == row
+        conversation = kept.take(worker)
+        assert conversation is not None
+        processes.append(conversation._process.pid)
+        kept.give(worker, conversation)
+    with pytest.raises(UserError, match="There is no test row"):
+        world.ask(ExplainRow(world.project, "p-1", 999_999))
+    assert processes[0] == processes[1]
+    world.install(make_plugin(tmp_path, "plush", version="1.1"))
+    assert kept.take(plugins.worker(plugin_id("plush"), 1, world.services.device)) is None
+    kept.close()
 
 
 def test_a_plugin_that_is_gone_is_a_sentence(world: World, tmp_path: Path) -> None:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 def worker(options: Namespace, parts: Parts, terminal: Terminal) -> int:
     """Serve jobs on stdin and stdout, with one stranger's plugin if asked."""
     from core.jobs import perform
+    from core.plugins.workers import KeptWorkers
     from core.worker import serve, take_streams
 
     streams = take_streams()
@@ -29,6 +30,9 @@ def worker(options: Namespace, parts: Parts, terminal: Terminal) -> int:
     except UserError as error:  # the plugin cannot be loaded; whoever asks is told
         logging.getLogger("crosslens.plugins").error("%s\n%s", error, error.facts.get("details", ""))
         services = error
+    else:
+        if services.plugins is not None:
+            services.plugins.kept = KeptWorkers()
 
     def handle(request: Any, control: JobControl) -> Any:
         if isinstance(services, UserError):
