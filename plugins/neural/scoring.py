@@ -38,8 +38,8 @@ def log_loss(target: FloatArray, logits: FloatArray, weights: FloatArray | None 
 
 
 def validation_metrics(target: FloatArray, logits: FloatArray, weights: FloatArray | None) -> dict[str, float]:
-    """Return {"loss", "auc"}; "auc" only where both classes carry weight. With a logit that is NaN, so is the loss."""
-    if np.isnan(logits).any():
+    """Return {"loss", "auc"}; "auc" only where both classes carry weight. NaN as the loss of logits not finite."""
+    if not np.isfinite(logits).all():
         return {"loss": float("nan")}
     counted = target if weights is None else target[weights > 0]
     metrics = {"loss": log_loss(target, logits, weights)}
