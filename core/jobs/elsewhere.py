@@ -108,7 +108,8 @@ def _train(request: Train, services: Services, control: JobControl, here: Handle
     for choice in recipe.models:
         _key(choice.id, services)
     choices = with_baselines(recipe, services.host) if request.baselines else recipe.models
-    parts = _parts(choices, _runs(choices, recipe, request), services)
+    runs = _runs(choices, recipe, request)
+    parts = _parts(choices, runs, services)
     if not any(part.key for part in parts):
         return here(request, services, control)
     errors: list[Exception] = []
@@ -123,7 +124,7 @@ def _train(request: Train, services: Services, control: JobControl, here: Handle
             errors.append(error)
     if errors:
         raise errors[0]
-    return Trained(tuple(run for part in parts for run in part.runs))
+    return Trained(runs)
 
 
 def _runs(choices: Sequence[ModelChoice], recipe: Recipe, request: Train) -> tuple[str, ...]:
