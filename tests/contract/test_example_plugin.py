@@ -1,4 +1,4 @@
-"""The plugins under examples/ are what strangers would write: `crosslens plugin check` finds nothing wrong with them."""
+"""The plugins under examples/ are what strangers would write: `crosslens plugin check` finds nothing wrong in them."""
 
 from __future__ import annotations
 
