@@ -15,7 +15,6 @@ import pytest
 
 from core.encoding import open_encoded
 from core.jobs.data import PreparedData, encode_again, extraction_query, prepare_data
-from core.jobs.score import WRITERS
 from core.recipe import Recipe, Repair, RepairKind, SplitMethod, SplitSpec
 from core.services import JobControl, Services
 from crosslens import DataError, FieldRole, FieldSchema
@@ -181,13 +180,6 @@ def test_stopping_while_encoding_leaves_nothing_partial(world: World) -> None:
     with pytest.raises(Stopped):
         world.prepare(recipe(), stop=stop, progress=lambda now: stop.set() if "Learning" in now.message else None)
     assert not list(world.data_folder.glob("*")) if world.data_folder.exists() else True
-
-
-def test_several_values_of_a_row_are_one_text_in_a_csv_file(tmp_path: Path) -> None:
-    table = pa.table({"tags": [["a", "b"], None, []], "probability_click": [0.5, 0.25, 0.125]})
-    WRITERS[".csv"](table, tmp_path / "scored.csv")
-    lines = (tmp_path / "scored.csv").read_text().splitlines()
-    assert lines == ['"tags","probability_click"', '"a|b",0.5', ",0.25", '"",0.125']
 
 
 def test_the_table_is_there_for_whoever_asks(world: World) -> None:

@@ -216,3 +216,10 @@ def test_names_are_always_distinct_and_short_enough(names: list[str]) -> None:
     found = distinct_names(names, most_bytes=7)
     assert len({name.casefold() for name in found}) == len(names)
     assert all(0 < len(name.encode()) <= 7 for name in found)
+
+
+def test_several_values_of_a_row_are_one_text_in_a_csv_file(tmp_path: Path) -> None:
+    table = pa.table({"tags": [["a", "b"], None, []], "probability_click": [0.5, 0.25, 0.125]})
+    write_file(RowStream(table.schema, [table]), tmp_path / "scored.csv")
+    lines = (tmp_path / "scored.csv").read_text().splitlines()
+    assert lines == ['"tags","probability_click"', '"a|b",0.5', ",0.25", '"",0.125']

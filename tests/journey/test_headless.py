@@ -215,6 +215,9 @@ def test_one_failing_model_does_not_take_the_other_with_it(trip: Trip, monkeypat
         def model(self, model_id: str):  # type: ignore[no-untyped-def]
             return broken if model_id == "lightgbm" else trip.services.host.model(model_id)
 
+        def __getattr__(self, name: str):  # type: ignore[no-untyped-def]
+            return getattr(trip.services.host, name)
+
     services = replace(trip.services, host=Host())
     before = {run.id for run in records(trip)}
     with pytest.raises(RuntimeError, match="a stranger's bug"):
