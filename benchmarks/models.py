@@ -17,7 +17,7 @@ from . import armnet
 from .planted import planted_parts
 from .turns import Side, SideSpec, take_turns
 
-BATCH, WIDTH, RATE, SPREAD = 4096, 16, 1e-3, 0.05
+BATCH, WIDTH, RATE, SPREAD = 4096, 16, 5e-3, 0.05
 TOWERS = (256, 128)
 _PLAIN = {"dropout": 0.0, "l2": 0.0, "field_dropout": 0.0}
 """Switched off on both sides: the same work a step."""
