@@ -195,7 +195,8 @@ def _attempt_all(
         except Stopped:
             raise
         except Exception as error:  # a stranger's model may raise anything; the other models still get their turn
-            control.log.exception("run %s failed", plan.record.id)
+            if not isinstance(error, UserError):  # what is wrong with the world is a sentence, without a traceback
+                control.log.exception("run %s failed", plan.record.id)
             _close([plan], project, RunStatus.FAILED, _sentence(error))
             errors.append(error)
     return errors
