@@ -23,7 +23,7 @@ class Moments:
     """Mean and deviation of the numbers so far."""
 
     count: int = 0
-    _size: float = 1.0
+    _size: float = 0.0
     _mean: float = 0.0
     _variance: float = 0.0
 
@@ -31,8 +31,8 @@ class Moments:
         """Add finite numbers (N,)."""
         if not len(values):
             return
-        size = float(np.abs(values).max()) or 1.0
-        scaled = values / size
+        size = float(np.abs(values).max())
+        scaled = values / (size or 1.0)
         other = Moments(len(values), size, float(scaled.mean()), float(scaled.var()))
         if self.count:
             other = self._with(other)
@@ -45,7 +45,7 @@ class Moments:
         return mean * self._size, 1.0 if constant else deviation * self._size
 
     def _with(self, other: Moments) -> Moments:
-        size, count = max(self._size, other._size), self.count + other.count
+        size, count = max(self._size, other._size) or 1.0, self.count + other.count
         first, second = self._size / size, other._size / size
         step = other._mean * second - self._mean * first
         weight = other.count / count

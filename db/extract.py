@@ -99,7 +99,7 @@ def write_snapshot(
         remove_leftovers(folder)
         while True:
             try:
-                fingerprint = _Writing(extraction, kinds, temporary, progress, should_stop).run(session)
+                fingerprint = _Writing(extraction, kinds, temporary, progress, should_stop, check).run(session)
                 break
             except WiderKinds as wider:
                 kinds = wider.kinds
@@ -129,12 +129,14 @@ class _Writing:
         path: Path,
         progress: Progress,
         should_stop: Callable[[], bool],
+        check: Callable[[], object],
     ) -> None:
         self._extraction = extraction
         self._kinds = kinds
         self._path = path
         self._progress = progress
         self._should_stop = should_stop
+        self._check = check
         self._started = time.monotonic()
         self._rows = 0
         self._bytes = 0
@@ -163,14 +165,26 @@ class _Writing:
                 yield arrays
                 self._count(arrays)
         if self._rows != self._extraction.rows:
-            raise _wrong_count(self._rows, self._extraction.rows)
+            raise self._wrong_count()
 
     def _count(self, arrays: Sequence[pa.Array]) -> None:
         self._rows += len(arrays[0])
         self._bytes += sum(array.nbytes for array in arrays)
         if self._rows > self._extraction.rows:
-            raise _wrong_count(self._rows, self._extraction.rows)
+            raise self._wrong_count()
         self._progress(self._rows, self._extraction.rows, time.monotonic() - self._started, self._bytes)
+
+    def _wrong_count(self) -> QueryError:
+        self._check()  # a source that changed while it was read explains the count better than joins do
+        expected = self._extraction.rows
+        return QueryError(
+            f"The query gave {self._rows:,} rows or more, but its base has {expected:,}.",
+            why="A join found several rows for one row of the base, perhaps because its keys compare as equal "
+            "without being written alike, or a view gave other rows when read again.",
+            do="Remove the joins one by one to find the one that repeats rows, or join it as “exists”.",
+            rows_before=expected,
+            rows_after=self._rows,
+        )
 
 
 def _schema(columns: Sequence[tuple[ColumnRef, ColumnInfo]], kinds: Sequence[Kind]) -> pa.Schema:
@@ -201,17 +215,6 @@ def _bytes_needed(temporary: Path, extraction: Extraction) -> int:
     """Guess the size of the whole file: eight bytes a value, which text and numbers come to on average."""
     written = temporary.stat().st_size if temporary.exists() else 0
     return max(written, extraction.rows * len(extraction.columns) * 8)
-
-
-def _wrong_count(found: int, expected: int) -> QueryError:
-    return QueryError(
-        f"The query gave {found:,} rows or more, but its base has {expected:,}.",
-        why="A join found several rows for one row of the base, perhaps because its keys compare as equal "
-        "without being written alike, or a view gave other rows when read again.",
-        do="Remove the joins one by one to find the one that repeats rows, or join it as “exists”.",
-        rows_before=expected,
-        rows_after=found,
-    )
 
 
 def remove_leftovers(folder: Path) -> None:

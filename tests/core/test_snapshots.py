@@ -139,6 +139,13 @@ def test_moments_of_blocks_are_those_of_the_whole(values: list[float], block: in
     assert scale == pytest.approx(whole.mean_and_scale()[1], rel=1e-6, abs=1e-9 * max(np.abs(array).max(), 1))
 
 
+def test_moments_of_tiny_numbers_after_zeros_are_kept() -> None:
+    moments = Moments()
+    for value in (0.0, 3e-215):
+        moments.add(np.array([value]))
+    assert moments.mean_and_scale() == pytest.approx((1.5e-215, 1.5e-215), abs=0)
+
+
 @given(st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=80), st.integers(2, 12), st.integers(1, 9))
 @settings(max_examples=60, deadline=None)
 def test_quantiles_of_few_values_are_exact(values: list[float], bins: int, block: int) -> None:

@@ -236,6 +236,20 @@ def test_a_file_cut_while_it_is_read_leaves_no_snapshot(tmp_path: Path) -> None:
     assert not list((tmp_path / "out").iterdir())
 
 
+def test_a_file_that_lost_rows_after_they_were_counted_is_said_to_have_changed(tmp_path: Path, monkeypatch) -> None:
+    path = write(tmp_path / "t.csv", "x,y\n" + "1,abcdefgh\n" * 5_000)
+    read = FilesSession.batches
+
+    def batches(session: FilesSession, *arguments: object, **options: object) -> Iterator[list[pa.Array]]:
+        os.truncate(path, 4 + 11 * 100)
+        return read(session, *arguments, **options)
+
+    monkeypatch.setattr(FilesSession, "batches", batches)
+    with opened_files(path) as source, pytest.raises(SourceError, match=r"t\.csv has changed since it was opened"):
+        source.extract(query("t", ("t", "x"), ("t", "y")), tmp_path / "out")
+    assert not list((tmp_path / "out").iterdir())
+
+
 def test_a_changed_file_has_another_identity(folder: Path, session) -> None:
     before = session.identity()
     write(folder / "users.tsv", "id\tcity\n001\tKöln\n")
