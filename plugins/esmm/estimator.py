@@ -9,8 +9,10 @@ from crosslens import EncodedSchema, FitContext, TrainingData, TrainingEstimate
 
 from ..funnel import Rates, check_funnel
 from ..neural.click import check_features
+from ..neural.estimate import estimate_training
 from ..neural.imbalance import Imbalance
-from ..neural.training import Objective, estimate_training, train_network
+from ..neural.step import Objective
+from ..neural.training import train_network
 from . import EsmmParameters
 from .fitted import EsmmModel
 from .losses import EsmmLoss

@@ -26,7 +26,7 @@ from crosslens.data import Float64Array
 from ..funnel import BOTH, CLICK, CONVERSION, both_labels, product_logit
 from ..neural.batches import Batch
 from ..neural.scoring import validation_metrics
-from ..neural.training import Objective
+from ..neural.step import Objective
 from . import EsmmParameters, Variant
 
 

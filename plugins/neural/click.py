@@ -18,11 +18,13 @@ from crosslens.data import Float64Array
 
 from ..labels import check_labels
 from .batches import Batch
+from .estimate import estimate_training
 from .fitted import FittedNetwork
 from .network import Network
 from .recipe import Recipe
 from .scoring import validation_metrics
-from .training import Objective, estimate_training, train_network
+from .step import Objective
+from .training import train_network
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,6 +46,21 @@ def isolated(context: FitContext, device: torch.device) -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
+def random_state(device: torch.device) -> Tensor | None:
+    """Return the state of the random numbers that a device draws by itself; None where it draws the CPU's."""
+    if device.type == "cuda":
+        return torch.cuda.get_rng_state(device)
+    return torch.mps.get_rng_state() if device.type == "mps" else None
+
+
+def set_random_state(device: torch.device, state: Tensor) -> None:
+    """Give a device the random numbers that `random_state` found."""
+    if device.type == "cuda":
+        torch.cuda.set_rng_state(state, device)
+    elif device.type == "mps":
+        torch.mps.set_rng_state(state)
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Precision:
     """How many digits products have on a device; `scaler` keeps small float16 gradients from vanishing."""

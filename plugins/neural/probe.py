@@ -25,7 +25,7 @@ from .network import Network
 from .recipe import Recipe
 
 if TYPE_CHECKING:
-    from .training import Objective
+    from .step import Objective
 
 _NUMBER = 4
 _DENSE_COPIES = 5

@@ -34,6 +34,7 @@ from crosslens.testing import main_effects, training_data
 from plugins.neural import recipe, training
 from plugins.neural.devices import Precision, chosen_device
 from plugins.neural.embedding import FieldEmbedding
+from plugins.neural.estimate import estimate_training
 from plugins.neural.fitted import FittedNetwork
 from plugins.neural.gradients import embedding_contributions, mean_embeddings
 from plugins.neural.imbalance import Imbalance
@@ -42,7 +43,8 @@ from plugins.neural.network import Network
 from plugins.neural.optimisers import clip, optimisers
 from plugins.neural.probe import MemoryNeeded, check_memory, memory_needed
 from plugins.neural.scoring import auc, log_loss
-from plugins.neural.training import Objective, estimate_training, train_network
+from plugins.neural.step import Objective
+from plugins.neural.training import train_network
 
 from .folder_checkpoints import FolderCheckpoints
 

@@ -27,8 +27,8 @@ from crosslens import (
 from crosslens.data import Float32Array
 from crosslens.testing import planted_encoders, planted_sequences, planted_training, sequences, small_catalogue
 from crosslens.testing.checkpoints import FolderCheckpoints, StopAfter
-from plugins.sra_cl import SasRecParameters, SraClParameters, build, load, memory
-from plugins.sra_cl import estimator as estimator_module
+from plugins.neural import epoch
+from plugins.sra_cl import SasRecParameters, SraClParameters, build, load, losses, memory
 from plugins.sra_cl.contrast import Contrast, states_of
 from plugins.sra_cl.module import SasRec
 from plugins.sra_cl.semantics import look_up, mean_vectors, nearest
@@ -152,7 +152,7 @@ def test_nothing_of_the_validation_is_reached_while_training() -> None:
 
     lent = context(progress=note, text_encoders=TextEncoders(("tfidf-svd",), encode))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(estimator_module, "REPORT_SECONDS", 0.0)
+        patch.setattr(epoch, "REPORT_SECONDS", 0.0)
         model = build(one_epoch).fit(SequenceTrainingData(data.train, HeldOut(watched, data.validation.targets)), lent)
     assert before_validation
     assert before_validation[-1] == before_validation[0]
@@ -178,7 +178,7 @@ def test_exact_states_carry_gradients_and_equal_the_banks() -> None:
     train = sequences(small_catalogue(30), planted_sequences(60))
     semantics = look_up(SRA_CL, train, context())
     network = SasRec(32, SASREC).eval()
-    losses = {}
+    found = {}
     for choice in ("bank", "exact"):
         contrast = Contrast.prepare(replace(SRA_CL, neighbour_states=choice), train, semantics, torch.device("cpu"))
         torch.manual_seed(0)
@@ -188,9 +188,9 @@ def test_exact_states_carry_gradients_and_equal_the_banks() -> None:
         network.eval()
         batch = Windows.cut(train, 20).batch(np.arange(10))
         anchors = network.final(batch.items, batch.lengths).detach()
-        losses[choice] = contrast.across(network, batch.users, anchors)
-    torch.testing.assert_close(losses["bank"], losses["exact"])
-    losses["exact"].backward()
+        found[choice] = contrast.across(network, batch.users, anchors)
+    torch.testing.assert_close(found["bank"], found["exact"])
+    found["exact"].backward()
     assert network.items.weight.grad is not None
     assert network.items.weight.grad.abs().sum() > 0
 
@@ -351,7 +351,7 @@ def test_stop_in_a_later_epoch_returns_the_best_one() -> None:
 
 def test_a_loss_that_is_no_number_keeps_the_best_epoch_or_says_what_to_change(monkeypatch: pytest.MonkeyPatch) -> None:
     data = planted_training(60)
-    plain = estimator_module.next_item_loss
+    plain = losses.next_item_loss
 
     def lost_after(good: int) -> None:
         calls = iter(range(10_000))
@@ -359,7 +359,7 @@ def test_a_loss_that_is_no_number_keeps_the_best_epoch_or_says_what_to_change(mo
         def loss(*given: object) -> torch.Tensor:
             return plain(*given) * (torch.nan if next(calls) >= good else 1.0)  # type: ignore[arg-type]
 
-        monkeypatch.setattr(estimator_module, "next_item_loss", loss)
+        monkeypatch.setattr(losses, "next_item_loss", loss)
 
     steps = -(-len(Windows.cut(data.train, 20)) // SASREC.batch_size)
     lost_after(steps)
