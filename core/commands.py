@@ -588,7 +588,7 @@ class InstallPlugin:
 
 @dataclass(frozen=True, slots=True)
 class ChangePlugin:
-    """Enable, disable or remove a plugin by its key, or "look" into all new ones. Result: PluginChanged."""
+    """Enable, disable, remove or unblock a plugin by its key, or "look" into all new ones. Result: PluginChanged."""
 
     command: ClassVar[str] = "change-plugin"
     action: str

@@ -17,7 +17,8 @@ from crosslens.runs import RunStatus, new_run_id
 
 from ..commands import Train, Trained, Tune
 from ..next_item.baselines import with_baselines
-from ..plugins.workers import PluginCrashed, ask
+from ..plugins.processes import PluginCrashed
+from ..plugins.workers import ask
 from ..recipe import ModelChoice, Recipe
 from ..recipe_toml import recipe_from_toml, recipe_to_toml
 from ..services import JobControl, Services

@@ -13,13 +13,13 @@ from ..services import JobControl, Services
 
 def inspect_plugin(request: InspectPlugin, services: Services, control: JobControl) -> PluginOffer:
     """Look at a file; PluginError says why it cannot be installed."""
-    with opened_plugin(request.path) as plugin:
+    with opened_plugin(request.path, check=control.check) as plugin:
         return offer(plugin, _library(services))
 
 
 def install_plugin(request: InstallPlugin, services: Services, control: JobControl) -> PluginChanged:
-    """Install the file somebody agreed to."""
-    row = _library(services).install(request.path, sha256=request.sha256)
+    """Install the file somebody agreed to; a Stop leaves everything as it was."""
+    row = _library(services).install(request.path, sha256=request.sha256, check=control.check)
     return PluginChanged(row.name, row.sentence)
 
 
@@ -28,13 +28,19 @@ def change_plugin(request: ChangePlugin, services: Services, control: JobControl
     library = _library(services)
     if request.action == "look":
         return PluginChanged(", ".join(library.describe_pending()))
+    if request.action == "unblock":
+        return PluginChanged(library.unblock(request.key).name)
     if request.action not in ("enable", "disable", "remove"):
-        raise ParameterError(f"Nobody knows how to {request.action} a plugin.", do="enable, disable, remove or look.")
+        raise ParameterError(
+            f"Nobody knows how to {request.action} a plugin.", do="enable, disable, remove, unblock or look."
+        )
     row = library.row(request.key)
     if request.action == "remove":
         library.remove(row.key)
         return PluginChanged(row.name)
-    row = library.enable(row.key) if request.action == "enable" else library.disable(row.key)
+    if request.action == "disable":
+        return PluginChanged(library.disable(row.key).name)
+    row = library.enable(row.key, check=control.check)
     return PluginChanged(row.name, row.sentence)
 
 

@@ -27,6 +27,7 @@ from .host_packages import HostPackages, host_packages
 from .manifest import MANIFEST_BYTES, MANIFEST_NAME, Manifest, incompatibility, parse_manifest
 from .requirements import Resolution, resolve
 from .safe_zip import BUNDLE_LIMITS, copy_entry, file_sha256, opened_zip, read_entry
+from .stopping import Check, go_on
 from .wheels import Wheel, read_wheel
 
 BUNDLE_SUFFIX = ".crosslens-plugin"
@@ -61,11 +62,11 @@ class PluginFile:
 
 @contextmanager
 def opened_plugin(
-    path: Path, *, wheelhouse: Path | None = None, host: HostPackages | None = None
+    path: Path, *, wheelhouse: Path | None = None, host: HostPackages | None = None, check: Check = go_on
 ) -> Iterator[PluginFile]:
     """Look at a plugin file; PluginError says in sentences why it cannot be installed.
 
-    `wheelhouse` is a folder of further wheels to take dependencies from.
+    `wheelhouse` is a folder of further wheels to take dependencies from; `check` is called all the time.
     """
     host = host or host_packages()
     _check_kind(path)
@@ -73,11 +74,11 @@ def opened_plugin(
         if path.suffix == ".whl":
             main, house = path, list[Path]()
         else:
-            main, house = _unbundled(path, folder)
+            main, house = _unbundled(path, folder, check)
         house += sorted(wheelhouse.glob("*.whl")) if wheelhouse else []
-        wheel = read_wheel(main, host)
+        wheel = read_wheel(main, host, check)
         manifest = _manifest(wheel)
-        needs = resolve(manifest.name, wheel.requires, _readable(wheel, house, host), host)
+        needs = resolve(manifest.name, wheel.requires, _readable(wheel, house, host, check), host)
         yield PluginFile(path, file_sha256(path), manifest, wheel, needs)
 
 
@@ -94,7 +95,7 @@ def _check_kind(path: Path) -> None:
         raise _refused(path, f"{kind}.", f"Plugins come as wheels (.whl) or bundles ({BUNDLE_SUFFIX}).")
 
 
-def _unbundled(path: Path, folder: Path) -> tuple[Path, list[Path]]:
+def _unbundled(path: Path, folder: Path, check: Check) -> tuple[Path, list[Path]]:
     """Copy the wheels of a bundle into `folder`, their hashes being what SHA256SUMS says."""
     with opened_zip(path, BUNDLE_LIMITS) as archive:
         infos = {info.filename: info for info in archive.infolist() if not info.is_dir()}
@@ -103,7 +104,7 @@ def _unbundled(path: Path, folder: Path) -> tuple[Path, list[Path]]:
             target = folder / name
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("xb") as opened:
-                if copy_entry(archive, infos[name], opened) != announced:
+                if copy_entry(archive, infos[name], opened, check) != announced:
                     raise _refused(path, f"{name} is not what its {SUMS_NAME} says.", "Fetch the file again.")
     mains = [folder / name for name in sums if "/" not in name]
     if len(mains) != 1:
@@ -128,7 +129,7 @@ def _sums(archive: zipfile.ZipFile, path: Path, names: set[str]) -> dict[str, st
     return sums
 
 
-def _readable(plugin: Wheel, house: list[Path], host: HostPackages) -> list[Wheel]:
+def _readable(plugin: Wheel, house: list[Path], host: HostPackages, check: Check) -> list[Wheel]:
     """Return the wheels of a wheelhouse that were asked for by somebody; the others are not looked at."""
 
     def names(lines: tuple[str, ...]) -> set[str]:
@@ -150,7 +151,7 @@ def _readable(plugin: Wheel, house: list[Path], host: HostPackages) -> list[Whee
             except InvalidWheelFilename:
                 continue
             if path not in wheels and name in asked and name not in host.needed:
-                wheels[path] = read_wheel(path, host)
+                wheels[path] = read_wheel(path, host, check)
                 asked |= names(wheels[path].requires)
                 grown = True
     return list(wheels.values())

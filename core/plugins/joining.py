@@ -10,8 +10,9 @@ from crosslens.errors import PluginError
 
 from ..plugin_host import Host, Source, load_plugins
 from ..ports import PluginHost
-from .library import Library, PluginModel, PluginRow, Standing
+from .library import Library
 from .loading import load
+from .rows import PluginModel, PluginRow, Standing
 
 
 def host_of(builtin: Sequence[tuple[str, ModuleType]], library: Library) -> Host:

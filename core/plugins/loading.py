@@ -81,6 +81,11 @@ def loading_for(folder: Path, key: str, pid: int) -> float:
     return time.time() - loading.since if loading is not None else 0.0
 
 
+def forget_loading(folder: Path, key: str, pid: int) -> None:
+    """Take away what a process that is gone left behind, where whoever started it knows how it ended."""
+    _sentinel_file(folder, key, pid).unlink(missing_ok=True)
+
+
 @contextmanager
 def _sentinel(key: str, folder: Path) -> Iterator[None]:
     path = _sentinel_file(folder, key, os.getpid())

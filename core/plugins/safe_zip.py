@@ -16,6 +16,8 @@ from typing import IO
 from crosslens._sizes import format_bytes
 from crosslens.errors import PluginError
 
+from .stopping import Check, go_on
+
 _CHUNK = 1 << 20
 _RATIO = 200
 _RATIO_MATTERS_FROM = 1 << 20
@@ -65,11 +67,14 @@ def read_entry(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     return content
 
 
-def copy_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: IO[bytes] | None = None) -> str:
+def copy_entry(
+    archive: zipfile.ZipFile, info: zipfile.ZipInfo, target: IO[bytes] | None = None, check: Check = go_on
+) -> str:
     """Unpack an entry into `target` (or nowhere) and return its SHA-256, never going beyond the size it announced."""
     digest, done = hashlib.sha256(), 0
     with archive.open(info) as source:
         while chunk := source.read(_CHUNK):
+            check()
             done += len(chunk)
             if done > info.file_size:
                 raise PluginError(f"{info.filename} holds more than it announces.", do="Do not install this file.")

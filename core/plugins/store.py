@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from ..files import storage, write_json
 from .archive import PluginFile
 from .safe_zip import file_sha256
 from .state import FileFact, InstallRecord, read_or
+from .stopping import Check, go_on
 from .wheels import unpack_wheel
 
 RECORD_NAME = "install.json"
@@ -48,24 +50,50 @@ def place(folder: Path, plugin_id: str, version: str) -> Path:
     return folder / plugin_id / version
 
 
-def unpack(plugin: PluginFile, folder: Path) -> Path:
-    """Unpack a plugin and what it alone needs, and put it in place as a whole; return its folder.
+@dataclass(frozen=True, slots=True)
+class Unpacked:
+    """A version of a plugin beside its place: `put` it there, as a whole, or `take_back` what was put. Under `locked`.
 
-    Call it under `locked`. A version that is already there is replaced.
+    `aside` holds it as `new`, and as `old` what was in its place.
     """
+
+    aside: Path
+    place: Path
+
+    def put(self) -> None:
+        """Put the version in its place, by renaming; what was there is kept aside."""
+        with storage(self.place):
+            self.place.parent.mkdir(exist_ok=True)
+            if self.place.exists():
+                self.place.rename(self.aside / "old")
+            (self.aside / "new").rename(self.place)
+
+    def take_back(self) -> None:
+        """Undo `put`, whether or not it came to its end."""
+        with storage(self.place):
+            if self.place.exists() and not (self.aside / "new").exists():
+                self.place.rename(self.aside / "new")
+            if (self.aside / "old").exists():
+                (self.aside / "old").rename(self.place)
+            with suppress(OSError):  # other versions are there
+                self.place.parent.rmdir()
+
+
+@contextmanager
+def unpacked(plugin: PluginFile, folder: Path, check: Check = go_on) -> Iterator[Unpacked]:
+    """Unpack a plugin and what it alone needs beside its place; what was not put there is gone at the end."""
     target = place(folder, plugin.manifest.id, plugin.manifest.version)
-    with storage(target), scratch(folder, _UNPACKING) as made:
+    with storage(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with scratch(folder, _UNPACKING) as made:
         new = made / "new"
-        unpack_wheel(plugin.wheel, new / "site")
-        (new / "deps").mkdir()
-        for wheel in plugin.needs.private:
-            unpack_wheel(wheel, new / "deps")
-        write_json(new / RECORD_NAME, _record(plugin, new))
-        target.parent.mkdir(exist_ok=True)
-        if target.exists():
-            target.rename(made / "old")
-        new.rename(target)
-    return target
+        with storage(target):
+            unpack_wheel(plugin.wheel, new / "site", check)
+            (new / "deps").mkdir()
+            for wheel in plugin.needs.private:
+                unpack_wheel(wheel, new / "deps", check)
+            write_record(new, _record(plugin, new))
+        yield Unpacked(made, target)
 
 
 def _record(plugin: PluginFile, folder: Path) -> InstallRecord:
@@ -82,16 +110,17 @@ def _record(plugin: PluginFile, folder: Path) -> InstallRecord:
     )
 
 
-def accept_changes(folder: Path, record: InstallRecord) -> InstallRecord:
-    """Take the files of an installed version as they are now; return the new record."""
+def as_it_is_now(folder: Path, record: InstallRecord) -> InstallRecord:
+    """Return a record of an installed version that takes its files as they are now."""
     files = {
         path: FileFact(facts.st_size, file_sha256(folder / path), facts.st_mtime_ns) for path, facts in _files(folder)
     }
-    new = InstallRecord(
-        record.manifest, record.source, record.sha256, record.installed, files, record.shared, record.private
-    )
-    write_json(folder / RECORD_NAME, new)
-    return new
+    return replace(record, files=files)
+
+
+def write_record(folder: Path, record: InstallRecord) -> None:
+    """Write down what was installed into the folder of a version."""
+    write_json(folder / RECORD_NAME, record)
 
 
 def installed(folder: Path) -> dict[str, dict[str, InstallRecord]]:

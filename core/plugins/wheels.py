@@ -23,6 +23,7 @@ from crosslens.errors import PluginError
 
 from .host_packages import HostPackages
 from .safe_zip import copy_entry, file_sha256, opened_zip, read_entry
+from .stopping import Check, go_on
 
 _METADATA_BYTES = 4 << 20
 _UNSIGNED = ("RECORD", "RECORD.jws", "RECORD.p7s")
@@ -62,12 +63,12 @@ class Wheel:
             return read_entry(archive, found.entry, most)
 
 
-def read_wheel(path: Path, host: HostPackages) -> Wheel:
+def read_wheel(path: Path, host: HostPackages, check: Check = go_on) -> Wheel:
     """Look at every file of a wheel; PluginError says why it may not be installed."""
     name, version = _named(path)
     with opened_zip(path) as archive:
         about = _about(archive, path, name, version)
-        files = _verified(archive, path, about)
+        files = _verified(archive, path, about, check)
         headers = email.parser.BytesParser(policy=email.policy.compat32).parsebytes(
             read_entry(archive, f"{about}/METADATA", _METADATA_BYTES)
         )
@@ -93,7 +94,7 @@ def _first_line(headers: email.message.Message, *names: str) -> str:
     return next((line for name in names for line in str(headers.get(name, "")).splitlines() if line.strip()), "")
 
 
-def unpack_wheel(wheel: Wheel, folder: Path) -> None:
+def unpack_wheel(wheel: Wheel, folder: Path, check: Check = go_on) -> None:
     """Write the files of a wheel below `folder`; PluginError if they are not those that were looked at."""
     for parent in {PurePosixPath(file.path).parent for file in wheel.files}:
         (folder / parent).mkdir(parents=True, exist_ok=True)
@@ -101,7 +102,7 @@ def unpack_wheel(wheel: Wheel, folder: Path) -> None:
         for file in wheel.files:
             target = folder / file.path
             with target.open("xb") as opened:
-                written = copy_entry(archive, archive.getinfo(file.entry), opened)
+                written = copy_entry(archive, archive.getinfo(file.entry), opened, check)
             if written != file.sha256:
                 raise PluginError(f"{wheel.path.name} changed while it was being installed.", do="Install it again.")
 
@@ -141,7 +142,7 @@ def _version(text: str) -> Version | None:
         return None
 
 
-def _verified(archive: zipfile.ZipFile, path: Path, about: str) -> tuple[WheelFile, ...]:
+def _verified(archive: zipfile.ZipFile, path: Path, about: str, check: Check) -> tuple[WheelFile, ...]:
     """Return every file, its hash being what RECORD says."""
     recorded = _record(archive, path, about)
     unsigned = {f"{about}/{name}" for name in _UNSIGNED}
@@ -150,7 +151,7 @@ def _verified(archive: zipfile.ZipFile, path: Path, about: str) -> tuple[WheelFi
         if info.is_dir():
             continue
         entry = info.filename
-        found = copy_entry(archive, info)
+        found = copy_entry(archive, info, check=check)
         if entry not in unsigned and entry not in recorded:
             raise _refused(path, f"{entry} is not listed in its RECORD.")
         if entry not in unsigned and recorded[entry] != found:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from core.jobs.train import _fit, device_of
-from core.plugins.workers import WorkerOf
+from core.plugins.processes import WorkerOf
 from core.run_folder import RunFolder
 from core.services import JobControl, Services
 from crosslens import FitContext

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from core.plugins.joining import host_of, listed
-from core.plugins.library import Library, PluginRow, Standing
+from core.plugins.library import Library
+from core.plugins.rows import PluginRow, Standing
 from plugins import builtin_plugins
 
 from .wheels import MODEL, make_bundle, make_plugin, make_wheel, plugin_id

@@ -43,10 +43,11 @@ def worker(options: Namespace, parts: Parts, terminal: Terminal) -> int:
 
 
 def describe(options: Namespace, parts: Parts, terminal: Terminal) -> int:
-    """Import a plugin and write down what it brings; the process ends at once, whatever threads were started."""
-    from core.plugins.library import write_answer
+    """Import a plugin and write down what it brings; the process ends then at once, whatever threads were started."""
     from core.plugins.loading import described
+    from core.plugins.looking import end_with_parent, write_answer
 
+    end_with_parent()
     library = parts.library()
     plugin = library.loadable(options.plugins)
     write_answer(options.describe, lambda: described(plugin, library.folder), plugin.name)

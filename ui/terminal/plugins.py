@@ -1,4 +1,4 @@
-"""Plugins of this computer: list, tell about, install, enable, disable, remove."""
+"""Plugins of this computer: list, tell about, install, enable, disable, remove, block."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from core.commands import PluginOffer
 from core.display import Table, TableColumn
 from core.plugins.archive import opened_plugin
 from core.plugins.joining import listed
-from core.plugins.library import PluginRow, Standing
 from core.plugins.offers import offer
+from core.plugins.rows import PluginRow, Standing
 from crosslens._sizes import format_bytes
-from crosslens.errors import PluginError, UserError
+from crosslens.errors import PluginError, Stopped, UserError
 from crosslens.plain import to_plain
 
 from .parts import Parts
@@ -57,14 +57,22 @@ def install(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     with opened_plugin(path, wheelhouse=options.wheelhouse) as plugin:
         offered = offer(plugin, library)
     _agree(offered, options, terminal)
-    library.install(path, sha256=offered.sha256, wheelhouse=options.wheelhouse)
+    try:
+        with terminal.job(stopping="Stopping.") as control:
+            library.install(path, sha256=offered.sha256, wheelhouse=options.wheelhouse, check=control.check)
+    except Stopped:
+        raise Stopped("Stopped: nothing was installed.") from None
     _say_standing(_standing(offered.key, parts), terminal, "is installed and enabled")
 
 
 def enable(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Use a plugin."""
     library = parts.library()
-    row = library.enable(library.row(options.plugin).key)
+    try:
+        with terminal.job(stopping="Stopping.") as control:
+            row = library.enable(library.row(options.plugin).key, check=control.check)
+    except Stopped:
+        raise Stopped(f"Stopped: {options.plugin} stands as before.") from None
     _say_standing(_standing(row.key, parts), terminal, "is enabled")
 
 
@@ -82,6 +90,35 @@ def remove(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     library.remove(row.key)
     terminal.say(f"{row.name} is removed. Runs made with it stay.")
     terminal.result({"key": row.key, "name": row.name})
+
+
+def blocked(options: Namespace, parts: Parts, terminal: Terminal) -> None:
+    """List what is blocked, and why."""
+    found = parts.library().blocked()
+    if not found:
+        terminal.say("Nothing is blocked on this computer.")
+    else:
+        heads = tuple(map(TableColumn, ("plugin", "id or SHA-256", "why")))
+        cells = tuple((each.name or "not installed", each.what, each.reason or "not said") for each in found)
+        terminal.table(Table("Blocked plugins", heads, cells))
+    terminal.result([to_plain(each) for each in found])
+
+
+def block(options: Namespace, parts: Parts, terminal: Terminal) -> None:
+    """Put a plugin on the block list."""
+    done = parts.library().block(options.plugin, options.reason)
+    terminal.say(f"{done.name or done.what} is blocked: it can be neither used nor installed. Runs made with it stay.")
+    terminal.result(to_plain(done))
+
+
+def unblock(options: Namespace, parts: Parts, terminal: Terminal) -> None:
+    """Take a plugin off the block list."""
+    done = parts.library().unblock(options.plugin)
+    if done.name:
+        terminal.say(f"{done.name} is not blocked any more. To use it again: crosslens plugin enable {done.name}")
+    else:
+        terminal.say(f"{done.what} is not blocked any more; it can be installed.")
+    terminal.result(to_plain(done))
 
 
 def _listed(parts: Parts) -> tuple[PluginRow, ...]:

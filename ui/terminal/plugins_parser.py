@@ -1,4 +1,4 @@
-"""How `crosslens plugin list | info | install | enable | disable | remove` is asked for; nothing heavy is imported."""
+"""How `crosslens plugin list | info | install | enable | disable | remove | block ...` is asked for, and no more."""
 
 from __future__ import annotations
 
@@ -25,3 +25,13 @@ def add_plugins(commands: Any, command: Callable[..., argparse.ArgumentParser]) 
     for name, help_text in _NAMED:
         named = command(commands, name, f"plugins:{name}", help_text)
         named.add_argument("plugin", metavar="PLUGIN", help="its name or id")
+    _add_blocking(commands, command)
+
+
+def _add_blocking(commands: Any, command: Callable[..., argparse.ArgumentParser]) -> None:
+    command(commands, "blocked", "plugins:blocked", "List what may be neither used nor installed on this computer.")
+    block = command(commands, "block", "plugins:block", "Neither use nor install a plugin on this computer any more.")
+    block.add_argument("plugin", metavar="PLUGIN", help="its name or id, or the SHA-256 of one file of it")
+    block.add_argument("--reason", default="", metavar="TEXT", help="why, for whoever tries to use it")
+    unblock = command(commands, "unblock", "plugins:unblock", "Take a plugin off the block list; it stays disabled.")
+    unblock.add_argument("plugin", metavar="PLUGIN", help="its name or id, or the SHA-256 that was blocked")

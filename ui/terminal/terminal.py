@@ -120,12 +120,12 @@ class Terminal:
         self._err.print(details)
 
     @contextmanager
-    def job(self) -> Iterator[JobControl]:
-        """Lend a job control that draws progress; Ctrl+C asks the job to stop, a second one ends it."""
+    def job(self, stopping: str = "Stopping after this batch.") -> Iterator[JobControl]:
+        """Lend a job control that draws progress; Ctrl+C asks the job to stop (and says so), a second one ends it."""
         from core.services import JobControl
 
         stop = threading.Event()
-        with _stopping(stop, self._err):
+        with _stopping(stop, self._err, stopping):
             if self.as_json or not self._err.is_terminal:
                 yield JobControl(stop=stop)
                 return
@@ -169,12 +169,12 @@ class _ProgressLine:
 
 
 @contextmanager
-def _stopping(stop: threading.Event, console: Console) -> Iterator[None]:
+def _stopping(stop: threading.Event, console: Console, words: str) -> Iterator[None]:
     def on_interrupt(*_: object) -> None:
         if stop.is_set():
             raise KeyboardInterrupt
         stop.set()
-        console.print("Stopping after this batch; press Ctrl+C again to leave at once.")
+        console.print(f"{words} Press Ctrl+C again to leave at once.")
 
     if threading.current_thread() is not threading.main_thread():
         yield

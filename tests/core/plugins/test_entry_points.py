@@ -9,13 +9,15 @@ from typing import Any
 import pytest
 
 from core.files import write_json
-from core.plugins import library as library_module
+from core.plugins import looking
 from core.plugins.described import Described, DescribedModel
 from core.plugins.entry_points import entry_points
 from core.plugins.guard import Problem
 from core.plugins.joining import host_of
-from core.plugins.library import DescribeAnswer, Library, Standing
-from core.plugins.workers import WorkerOf
+from core.plugins.library import Library
+from core.plugins.looking import DescribeAnswer
+from core.plugins.processes import WorkerOf
+from core.plugins.rows import Standing
 from crosslens import PluginError, Task
 
 
@@ -32,7 +34,7 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     def describe(worker: WorkerOf, output: Path, **_: Any) -> None:
         write_json(output, DescribeAnswer(Described((DescribedModel(worker.name, worker.name, "", Task.CTR, ()),))))
 
-    monkeypatch.setattr(library_module, "describe_in_a_process", describe)
+    monkeypatch.setattr(looking, "describe_in_a_process", describe)
     return Library(tmp_path / "data" / "plugins", ("python", "main.py"))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any
 import pytest
 
 from core.files import write_json
-from core.plugins import library as library_module
-from core.plugins import store
+from core.plugins import looking, shelf, store
 from core.plugins.described import Described, DescribedModel, DescribedParameter
 from core.plugins.joining import host_of, listed
-from core.plugins.library import DescribeAnswer, Library, Standing
+from core.plugins.library import Library
+from core.plugins.looking import DescribeAnswer
+from core.plugins.processes import WorkerOf
+from core.plugins.rows import Standing
 from core.plugins.state import read_state, write_state
-from core.plugins.workers import WorkerOf
 from crosslens import PluginError, Task
 from tests.zoo.wheels import make_plugin, plugin_id
 
@@ -29,8 +31,8 @@ def library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
         model = DescribedModel(worker.name, worker.name, "", Task.CTR, (WIDTH,))
         write_json(output, DescribeAnswer(Described((model,), seconds=0.1)))
 
-    monkeypatch.setattr(library_module, "describe_in_a_process", describe)
-    monkeypatch.setattr(library_module, "entry_points", lambda _: ())
+    monkeypatch.setattr(looking, "describe_in_a_process", describe)
+    monkeypatch.setattr(shelf, "entry_points", lambda _: ())
     return Library(tmp_path / "data" / "plugins", ("python", "main.py"))
 
 
@@ -135,9 +137,52 @@ def test_blocked_plugins_are_neither_used_nor_installed(library: Library, tmp_pa
         "This plugin is blocked on this computer: It steals passwords.",
     )
     assert models(library) == []
-    for attempt in (lambda: library.enable(row.key), lambda: library.install(wheel)):
+    attempts = (
+        lambda: library.enable(row.key),
+        lambda: library.install(wheel),
+        lambda: library.loadable(row.key),
+    )
+    for attempt in attempts:
         with pytest.raises(PluginError, match="steals passwords"):
             attempt()
+
+
+@pytest.mark.parametrize("by", ["name", "key", "sha256"])
+def test_what_is_blocked_is_disabled_when_it_is_unblocked(library: Library, tmp_path: Path, by: str) -> None:
+    row = library.install(make_plugin(tmp_path, "plush"))
+    assert library.block(getattr(row, by), "It steals passwords").name == "plush"
+    assert library.row("plush").sentence == "This plugin is blocked on this computer: It steals passwords."
+    (line,) = library.blocked()
+    assert (line.what, line.name) == (row.sha256 if by == "sha256" else row.key, "plush")
+    assert library.unblock("plush").name == "plush"
+    assert library.blocked() == ()
+    assert library.row("plush").standing is Standing.DISABLED
+    assert library.enable(row.key).standing is Standing.ENABLED
+
+
+@pytest.mark.parametrize("what", [plugin_id("plush"), "sha256"])
+def test_a_plugin_that_is_not_here_can_be_blocked(library: Library, tmp_path: Path, what: str) -> None:
+    wheel = make_plugin(tmp_path, "plush")
+    what = hashlib.sha256(wheel.read_bytes()).hexdigest() if what == "sha256" else what
+    library.block(what.upper())
+    with pytest.raises(PluginError, match="blocked on this computer: No reason was given") as caught:
+        library.install(wheel)
+    assert caught.value.do.endswith(f"crosslens plugin unblock {what}")
+    library.unblock(what.upper())
+    assert library.install(wheel).standing is Standing.ENABLED
+
+
+def test_only_what_names_a_plugin_is_blocked_and_only_what_is_blocked_unblocked(
+    library: Library, tmp_path: Path
+) -> None:
+    library.install(make_plugin(tmp_path, "plush"))
+    for attempt in (lambda: library.block("plusch"), lambda: library.block("0" * 63)):
+        with pytest.raises(PluginError, match="There is no plugin"):
+            attempt()
+    for wanted in ("plush", plugin_id("plush"), "nobody"):
+        with pytest.raises(PluginError, match="is not blocked"):
+            library.unblock(wanted)
+    assert library.row("plush").standing is Standing.ENABLED
 
 
 def test_an_update_replaces_and_the_older_files_go_with_the_next_start(library: Library, tmp_path: Path) -> None:

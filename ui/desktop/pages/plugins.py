@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 from core.commands import ChangePlugin, InspectPlugin, InstallPlugin, PluginChanged, PluginOffer
 from core.plugins.archive import BUNDLE_SUFFIX
 from core.plugins.joining import listed
-from core.plugins.library import Library, PluginRow
+from core.plugins.library import Library
+from core.plugins.rows import PluginRow
 from core.ports import PluginProblem
 from crosslens.explanations import ExplanationKind
 from crosslens.models import ModelSpec, Task

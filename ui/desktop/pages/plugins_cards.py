@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from core.plugins.library import PluginRow, Standing
+from core.plugins.rows import PluginRow, Standing
 
 from ..fonts import SPACE
 from ..widgets.buttons import Button, Weight

@@ -7,7 +7,7 @@ from PySide6.QtGui import QShowEvent
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QHBoxLayout, QLabel, QMessageBox, QVBoxLayout, QWidget
 
 from core.commands import PluginOffer
-from core.plugins.library import PluginRow
+from core.plugins.rows import PluginRow
 from crosslens._sizes import format_bytes
 
 from ..fonts import SPACE
