@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import os
 import statistics
+import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -35,9 +37,14 @@ def measure(folder: Path, seeds: int = 5, threads: int = 0, peers: Path | None =
     threads = threads or os.cpu_count() or 1
     found: dict[str, dict[str, list[float]]] = {}
     for question in questions(folder):
-        found[question.title] = {
-            title: [train(question, seed) for seed in range(seeds)] for title, train in _trainings(threads, peers)
-        }
+        found[question.title] = {}
+        for title, train in _trainings(threads, peers):
+            found[question.title][title] = areas = []
+            for seed in range(seeds):
+                started = time.monotonic()
+                areas.append(train(question, seed))
+                say = f"{question.title}: {title}, seed {seed}: {areas[-1]:.4f} ({time.monotonic() - started:.0f} s)"
+                print(say, file=sys.stderr, flush=True)
     return {"seeds": seeds, "threads": threads, "test_auc": found}
 
 

@@ -40,6 +40,9 @@ MOST_BYTES = 32_000_000
 """So much of a looked-up table is kept here."""
 _SMALLER = 4
 """So many times as many rows must the base have, or reading all of the small table would not pay."""
+_WIDEST = 8
+"""So many times as wide as their number may keys be spread and still be found by a table."""
+_NOWHERE = -1
 
 Rows = sa.Select[*tuple[Any, ...]]
 
@@ -149,22 +152,45 @@ class LookedUp:
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """A small table here: `keys` (n,) ascending, `columns` of n rows in that order."""
+    """A small table here: `columns` of n rows, found by their key."""
 
     key: ColumnRef
-    keys: NDArray[np.int64]
+    places: _Places
     columns: dict[ColumnRef, pa.Array]
     kinds: dict[ColumnRef, Kind]
 
     def beside(self, wanted: pa.Array) -> dict[ColumnRef, pa.Array]:
         """Return the columns for keys of the base, missing where a key is missing or not there."""
-        numbers = pc.fill_null(wanted, 0).to_numpy()
-        places = np.searchsorted(self.keys, numbers)
-        places[places == len(self.keys)] = 0
-        missing = wanted.is_null().to_numpy(zero_copy_only=False)
-        missing |= self.keys[places] != numbers if len(self.keys) else True
-        indices = pa.array(places, mask=missing)
+        indices = self.places.of(wanted)
         return {ref: array.take(indices) for ref, array in self.columns.items()}
+
+
+class _Places:
+    """Where each of different keys stands: a table from smallest to largest key, or a search where that is too wide."""
+
+    def __init__(self, keys: NDArray[np.int64]) -> None:
+        self._keys = keys
+        self._by_key: NDArray[np.int32] | None = None
+        if len(keys) and int(keys[-1]) - int(keys[0]) < _WIDEST * len(keys):
+            self._by_key = np.full(int(keys[-1]) - int(keys[0]) + 1, _NOWHERE, np.int32)
+            self._by_key[keys - keys[0]] = np.arange(len(keys), dtype=np.int32)
+
+    def of(self, wanted: pa.Array) -> pa.Array:
+        """Return the place of each key, null where it is null or not there."""
+        if not len(self._keys):
+            return pa.nulls(len(wanted), pa.int32())
+        numbers = (pc.fill_null(wanted, 0) if wanted.null_count else wanted).to_numpy()
+        if self._by_key is not None:
+            outside = (numbers < self._keys[0]) | (numbers > self._keys[-1])
+            places = self._by_key[np.where(outside, 0, numbers - self._keys[0])]
+            missing = outside | (places == _NOWHERE)
+        else:
+            places = np.searchsorted(self._keys, numbers)
+            places[places == len(self._keys)] = 0
+            missing = self._keys[places] != numbers
+        if wanted.null_count:
+            missing |= wanted.is_null().to_numpy(zero_copy_only=False)
+        return pa.array(places, mask=missing)
 
 
 def _read(session: Session, lookup: Lookup) -> _Kept | None:
@@ -207,7 +233,9 @@ def _sorted(lookup: Lookup, arrays: list[pa.Array], kinds: Sequence[Kind]) -> _K
     if (keys[1:] == keys[:-1]).any():
         return None
     refs = lookup.plan.query.columns[1:]
-    return _Kept(lookup.key, keys, dict(zip(refs, arrays[1:], strict=True)), dict(zip(refs, kinds[1:], strict=True)))
+    return _Kept(
+        lookup.key, _Places(keys), dict(zip(refs, arrays[1:], strict=True)), dict(zip(refs, kinds[1:], strict=True))
+    )
 
 
 # ------------------------------------------------------------------------------------------- what can be apart

@@ -29,6 +29,7 @@ from crosslens.relational import ColumnInfo, ColumnType, ConnectionSpec, TableIn
 from ..columns import Kind
 from ..own_select import POSTGRESQL
 from .csv_rows import CsvRows, parsed_ahead
+from .postgresql_copy import copied_lines
 from .postgresql_errors import postgresql_error
 from .postgresql_identity import tables_state
 from .postgresql_values import register_loaders
@@ -287,8 +288,8 @@ class PostgreSqlSession(ServerSession):
     def _chunks(self, statement: sa.Select[*tuple[Any, ...]], rows: int) -> Generator[list[bytes], None, None]:
         lines: list[bytes] = []
         with self._raw.cursor() as cursor, cursor.copy(self._copy(statement)) as copy:
-            for line in copy:
-                lines.append(bytes(line))
+            for line in copied_lines(copy):
+                lines.append(line)
                 if len(lines) == rows:
                     self._check()
                     yield lines

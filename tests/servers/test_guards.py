@@ -193,6 +193,20 @@ def test_a_reading_given_up_early_leaves_the_session_usable(many: Server, opened
     assert session.fetch(sa.select(sa.literal(1))) == [(1,)]
 
 
+def test_an_error_in_the_last_row_is_a_sentence_and_leaves_the_session_usable(
+    postgresql: Server, opened: Opened
+) -> None:
+    session = opened(postgresql.reader)
+    number = sa.func.generate_series(1, 5000).column_valued("n")
+    failing = sa.select(number.label("c0"), (1 // (number - 5000)).label("c1"))
+    read = 0
+    with pytest.raises(QueryError, match="division by zero"):
+        for batch in session.batches(failing, (Kind.INTEGER, Kind.INTEGER), rows=100):
+            read += len(batch[0])
+    assert read > 0
+    assert session.fetch(sa.select(sa.literal(1))) == [(1,)]
+
+
 def test_a_snapshot_sees_one_state_and_its_identity_stays(many: Server, opened: Opened) -> None:
     session = opened(many.reader)
     count = sa.select(sa.func.count()).select_from(sa.table("many"))
