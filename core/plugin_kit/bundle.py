@@ -15,6 +15,7 @@ from core.files import replace_file
 from core.plugins.archive import BUNDLE_SUFFIX, SUMS_NAME, WHEELHOUSE, PluginFile, opened_plugin
 from core.plugins.safe_zip import file_sha256
 from crosslens._scratch import scratch
+from crosslens.errors import PluginError
 
 from .build import build_wheel
 
@@ -35,6 +36,12 @@ class Bundle:
 @contextmanager
 def as_plugin_file(path: Path, *, wheelhouse: Path | None = None) -> Iterator[PluginFile]:
     """Open a plugin as its users will get it; a project folder is built first. PluginError says what is wrong."""
+    if not path.exists():
+        raise PluginError(
+            f"There is no file or folder {path}.",
+            why="A plugin is looked at as its project's folder, as a wheel or as a bundle.",
+            do="Check the path; to begin with a new plugin: crosslens plugin new NAME",
+        )
     with scratch() as folder:
         file = build_wheel(path, folder) if path.is_dir() else path
         with opened_plugin(file, wheelhouse=wheelhouse) as plugin:

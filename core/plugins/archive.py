@@ -88,7 +88,7 @@ def _check_kind(path: Path) -> None:
     if path.is_dir():
         raise _refused(path, "it is a folder.", "Make a wheel of it: crosslens plugin bundle FOLDER")
     if not path.exists():
-        raise _refused(path, "there is no such file.", "Check the path.")
+        raise _refused(path, "there is no such file.", f"Check the path: {path}")
     if path.suffix not in (".whl", BUNDLE_SUFFIX):
         source = path.name.endswith((".tar.gz", ".zip", ".tar.bz2", ".tgz"))
         kind = "a source distribution would run its own code to be built" if source else "it is neither of both"
@@ -188,4 +188,4 @@ def _manifest(wheel: Wheel) -> Manifest:
 
 
 def _refused(path: Path, why: str, do: str) -> PluginError:
-    return PluginError(f"{path.name} is not installed: {why}", do=do, problems=(why,))
+    return PluginError(f"{path.name} cannot be installed: {why}", do=do, problems=(why,))

@@ -145,4 +145,4 @@ def _check_sizes(infos: list[zipfile.ZipInfo], path: Path, limits: Limits) -> No
 
 
 def _refused(path: Path, why: str) -> PluginError:
-    return PluginError(f"{path.name} is not installed: {why}", do="Do not trust this file.", problems=(why,))
+    return PluginError(f"{path.name} cannot be installed: {why}", do="Do not trust this file.", problems=(why,))

@@ -233,4 +233,4 @@ def _check_names(names: tuple[str, ...], path: Path, host: HostPackages) -> None
 
 def _refused(path: Path, why: str) -> PluginError:
     do = "Ask the plugin's author for a wheel or bundle that fits."
-    return PluginError(f"{path.name} is not installed: {why}", do=do, problems=(why,))
+    return PluginError(f"{path.name} cannot be installed: {why}", do=do, problems=(why,))

@@ -88,6 +88,15 @@ def test_a_folder_that_is_not_there_is_named(tmp_path: Path) -> None:
         build_wheel(tmp_path / "nowhere", tmp_path)
 
 
+@pytest.mark.parametrize("name", ["nowhere", "nowhere.whl"])
+def test_a_path_that_is_not_there_is_said_to_be_not_there(tmp_path: Path, name: str) -> None:
+    with pytest.raises(PluginError, match="There is no file or folder") as caught:
+        write_bundle(tmp_path / name)
+    assert str(tmp_path / name) in caught.value.what
+    assert "crosslens plugin new NAME" in caught.value.do
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_backend_that_lies_in_the_project_is_used(tmp_path: Path) -> None:
     project = tmp_path / "project"
     (project / "backend").mkdir(parents=True)

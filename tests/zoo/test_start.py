@@ -111,4 +111,4 @@ def test_the_command_line_installs_lists_and_removes(tmp_path: Path) -> None:
 def test_the_command_line_fetches_nothing(tmp_path: Path, path: str) -> None:
     done = run(tmp_path / "data", "plugin", "install", path, "--yes")
     assert done.returncode == 1
-    assert "is not installed" in done.stderr
+    assert "cannot be installed" in done.stderr

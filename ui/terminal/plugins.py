@@ -50,7 +50,7 @@ def install(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     library = parts.library()
     if "://" in options.path:
         raise PluginError(
-            f"{options.path} is not installed: it is an address.",
+            f"{options.path} cannot be installed: it is an address.",
             do="Nothing is fetched from a network. Fetch the file yourself, then install it.",
         )
     path = Path(options.path).absolute()
