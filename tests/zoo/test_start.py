@@ -107,6 +107,22 @@ def test_the_command_line_installs_lists_and_removes(tmp_path: Path) -> None:
     assert "There is no plugin 'plush'." in run(data, "plugin", "info", "plush").stderr
 
 
+@pytest.mark.slow
+def test_the_command_line_says_what_it_started_without(tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    assert run(data, "plugin", "install", str(make_plugin(tmp_path, "plush")), "--yes").returncode == 0
+    runs = ("runs", "--project", str(tmp_path / "project"), "--json")
+    assert "tarted without" not in run(data, *runs).stderr
+    assert "Safe mode: started without plush." in run(data, "--safe-mode", *runs).stderr
+    loading = data / "plugins" / "loading" / f"{plugin_id('plush')}.1.json"
+    loading.write_text(json.dumps({"key": plugin_id("plush"), "pid": 2**22 - 1, "start": "long ago", "since": 0.0}))
+    said = run(data, *runs)
+    assert said.stderr.count("Started without plush.") == 1
+    assert "crosslens plugin enable plush" in said.stderr
+    assert "tarted without" not in said.stdout
+    assert "tarted without" not in run(data, *runs).stderr
+
+
 @pytest.mark.parametrize("path", ["https://example.org/x-1.0-py3-none-any.whl", "nothing.whl"])
 def test_the_command_line_fetches_nothing(tmp_path: Path, path: str) -> None:
     done = run(tmp_path / "data", "plugin", "install", path, "--yes")

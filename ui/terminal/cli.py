@@ -20,6 +20,7 @@ from crosslens.models import DEVICES
 from .parts import Parts
 from .plugin_kit_parser import add_plugin_kit
 from .plugins_parser import add_plugins
+from .starting import with_notices
 from .terminal import Terminal
 
 __all__ = ["Parts", "run"]
@@ -28,6 +29,8 @@ SAFE_MODE_VARIABLE = "CROSSLENS_SAFE_MODE"
 """Environment variable that leaves strangers' plugins out, here and in the processes started from here."""
 
 DONE, USER_PROBLEM, OUR_FAULT = 0, 1, 3
+_HEADLESS = "headless:"
+"""Actions of processes that another one has started; that one begins, and tells."""
 
 
 def run(arguments: Sequence[str], parts: Parts) -> int:
@@ -36,6 +39,8 @@ def run(arguments: Sequence[str], parts: Parts) -> int:
     if options.safe_mode:
         os.environ[SAFE_MODE_VARIABLE] = "1"
     terminal = Terminal(as_json=getattr(options, "json", False))
+    if not options.action.startswith(_HEADLESS):
+        parts = with_notices(parts, terminal)
     try:
         return int(_action(options.action)(options, parts, terminal) or DONE)
     except Stopped as stopped:

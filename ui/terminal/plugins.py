@@ -17,6 +17,7 @@ from crosslens.errors import PluginError, Stopped, UserError
 from crosslens.plain import to_plain
 
 from .parts import Parts
+from .starting import begin
 from .terminal import Terminal
 
 _NO_SANDBOX = "A plugin runs with your full permissions; it is not sandboxed. Install only what you trust."
@@ -24,7 +25,7 @@ _NO_SANDBOX = "A plugin runs with your full permissions; it is not sandboxed. In
 
 def list_plugins(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """List every plugin and its state; those nobody has looked into are looked into now."""
-    rows = _listed(parts)
+    rows = _listed(parts, terminal)
     heads = tuple(map(TableColumn, ("plugin", "version", "state", "models", "what is wrong")))
     cells = tuple(
         (row.name, row.version, str(row.standing), ", ".join(model.id for model in row.models), row.sentence)
@@ -36,7 +37,7 @@ def list_plugins(options: Namespace, parts: Parts, terminal: Terminal) -> None:
 
 def info(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Tell what is known about one plugin."""
-    rows = [row for row in _listed(parts) if options.plugin in (row.key, row.name)]
+    rows = [row for row in _listed(parts, terminal) if options.plugin in (row.key, row.name)]
     row = rows[0] if len(rows) == 1 else parts.library().row(options.plugin)
     for name, value in _facts(row):
         terminal.say(f"{name:>12}  {value}")
@@ -121,9 +122,9 @@ def unblock(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     terminal.result(to_plain(done))
 
 
-def _listed(parts: Parts) -> tuple[PluginRow, ...]:
+def _listed(parts: Parts, terminal: Terminal) -> tuple[PluginRow, ...]:
     library = parts.library()
-    library.start()
+    begin(library, terminal)
     library.describe_pending()
     return listed(library, parts.host())
 

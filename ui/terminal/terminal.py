@@ -101,6 +101,11 @@ class Terminal:
             sys.stdout.write(json.dumps({"error": {"what": text}}, ensure_ascii=False) + "\n")
         self._err.print(text, style="red")
 
+    def notice(self, *sentences: str) -> None:
+        """Say on standard error what goes on beside the command; with `as_json` as well."""
+        for number, sentence in enumerate(sentences):
+            self._err.print(sentence, style="" if number else "yellow")
+
     def user_error(self, error: UserError) -> None:
         """Print what the world did, why, and what to do."""
         if self.as_json:
