@@ -30,6 +30,7 @@ from .explanations import (
 from .hooks import API_VERSION, hookimpl, hookspec
 from .models import (
     Checkpoints,
+    DeviceCheck,
     EstimatingEstimator,
     Estimator,
     ExplainContext,
@@ -77,6 +78,7 @@ __all__ = [
     "Contributions",
     "CrosslensError",
     "DataError",
+    "DeviceCheck",
     "EncodeContext",
     "EncodedDataset",
     "EncodedField",

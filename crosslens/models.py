@@ -192,6 +192,14 @@ class TrainingEstimate:
     epochs: int
 
 
+@runtime_checkable
+class DeviceCheck(Protocol):
+    """What an estimator may offer besides: to say whether it can train on a device, before a row is read for it."""
+
+    def check_device(self, device: str) -> None:
+        """Raise ParameterError for one of `DEVICES` that this machine does not have, as `fit` would."""
+
+
 class EstimatingEstimator(Estimator, Protocol):
     """An estimator that can say beforehand what its training would take; its `ModelSpec` says that it `estimates`."""
 

@@ -35,6 +35,7 @@ from ..run_folder import RunFacts, RunFolder
 from ..services import JobControl, Services
 from .assess import Assessed, assess
 from .data import PreparedData, prepare_data
+from .devices import check_device
 from .funnel import funnel_times
 from .next_item import Recommender, assess_recommendations, lent_encoders, sequence_facts
 from .next_item_data import PreparedSequences, prepare_sequences, sequence_columns
@@ -66,6 +67,7 @@ def train(request: Train, services: Services, control: JobControl) -> Trained:
         errors: list[Exception] = []
         _remember(plans[0].recipe, project)
         with _accounted(plans, project):
+            check_device(((plan.spec, plan.parameters) for plan in plans), services.device)
             rows = [plan for plan in plans if plan.spec.task is not Task.NEXT_ITEM]
             sequences = [plan for plan in plans if plan.spec.task is Task.NEXT_ITEM]
             errors += _train_on_rows(rows, project, services, control) if rows else []

@@ -47,6 +47,7 @@ from ..tuning import (
     tuning_folder,
 )
 from .data import prepare_data
+from .devices import check_device
 from .next_item import lent_encoders
 from .next_item_data import prepare_sequences
 
@@ -75,6 +76,8 @@ def tune(request: Tune, services: Services, control: JobControl) -> Tuned:
         tuning = _resumed(request, project, services) if request.resume else _new(request, services)
         spec = services.host.model(tuning.model)
         recipe = recipe_from_toml(tuning.recipe)
+        own = parameters_from_plain(spec.parameters, recipe.models[0].parameters)
+        check_device([(spec, own)], services.device)
         question = _question(spec, recipe, project, services, control)
         tuning = _on_the_same_rows(tuning, question)
         search = _Search(spec, recipe, question, tuning_folder(project.folder, tuning.id), tuning)

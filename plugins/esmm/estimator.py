@@ -9,6 +9,7 @@ from crosslens import EncodedSchema, FitContext, TrainingData, TrainingEstimate
 
 from ..funnel import Rates, check_funnel
 from ..neural.click import check_features
+from ..neural.devices import chosen_device
 from ..neural.estimate import estimate_training
 from ..neural.imbalance import Imbalance
 from ..neural.step import Objective
@@ -42,6 +43,10 @@ class EsmmEstimator:
         self._check(data)
         objective = self._objective(data)
         return estimate_training(self._maker(data), objective, self.parameters, data, context).told(self.parameters)
+
+    def check_device(self, device: str) -> None:
+        """Raise ParameterError for a device that this machine does not have."""
+        chosen_device(device)
 
     def _check(self, data: TrainingData) -> None:
         check_funnel(data)

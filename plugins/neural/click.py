@@ -18,6 +18,7 @@ from crosslens.data import Float64Array
 
 from ..labels import check_labels
 from .batches import Batch
+from .devices import chosen_device
 from .estimate import estimate_training
 from .fitted import FittedNetwork
 from .network import Network
@@ -56,6 +57,10 @@ class ClickEstimator:
         check_features(data)
         objective = click_objective(data.schema.labels[0])
         return estimate_training(self._maker(data), objective, self.parameters, data, context).told(self.parameters)
+
+    def check_device(self, device: str) -> None:
+        """Raise ParameterError for a device that this machine does not have."""
+        chosen_device(device)
 
     def _maker(self, data: TrainingData) -> Callable[[EncodedSchema], Network]:
         rate = float(np.average(data.train.target, weights=data.train.weights))

@@ -48,3 +48,7 @@ class SasRecEstimator:
         context = replace(context, device=str(device))
         with isolated(context, device):
             return train_sequences(self.parameters, data, train, windows, context)
+
+    def check_device(self, device: str) -> None:
+        """Raise ParameterError for a device that this machine does not have."""
+        chosen_device(device)

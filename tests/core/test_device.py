@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+import main
+from core.commands import MakeSample, SampleMade, Train, Tune
+from core.jobs import perform
+from core.jobs.devices import check_device
 from core.jobs.train import _fit, device_of
 from core.plugins.processes import WorkerOf
+from core.recipe import ModelChoice
+from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.run_folder import RunFolder
 from core.services import JobControl, Services
-from crosslens import FitContext
+from crosslens import FitContext, ParameterError
+from crosslens.runs import RunStatus
 from ui.terminal import cli
 
 SERVICES = Services(None, None, None, threads=2)  # type: ignore[arg-type]
@@ -65,3 +74,76 @@ def test_the_command_line_knows_four_devices(capsys: pytest.CaptureFixture[str])
     with pytest.raises(SystemExit):
         cli._parser().parse_args(["train", "shop.toml", "--device", "abacus"])
     assert "'auto', 'cpu', 'cuda', 'mps'" in capsys.readouterr().err
+
+
+# --- a device this machine does not have ------------------------------------------------------------------------------
+
+TRAINING, SEARCH = (import_module(f"core.jobs.{name}") for name in ("train", "tune"))
+ABSENT = "cuda" if sys.platform == "darwin" else "mps"
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleMade:
+    path = tmp_path_factory.mktemp("shop") / "shop.db"
+    made: SampleMade = perform(MakeSample(path, rows=300, seed=1), main.services(threads=1), JobControl())
+    return made
+
+
+def recipe_of(sample: SampleMade, *models: str) -> str:
+    recipe = recipe_from_toml(sample.recipe, folder=sample.database.parent)
+    return recipe_to_toml(replace(recipe, models=tuple(ModelChoice(model) for model in models)))
+
+
+def nothing_is_read(*_: Any) -> Any:
+    pytest.fail("rows were read for a training that cannot begin")
+
+
+@pytest.mark.parametrize("models", [("arm-net",), ("lightgbm", "autoint"), ("esmm",), ("sasrec-ce",)])
+def test_a_training_on_a_device_that_is_not_there_is_refused_before_a_row_is_read(
+    models: tuple[str, ...], sample: SampleMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for reading in ("prepare_data", "prepare_sequences"):
+        monkeypatch.setattr(TRAINING, reading, nothing_is_read)
+    services = main.services(threads=1, device=ABSENT)
+    with pytest.raises(ParameterError, match=f"This machine has no device '{ABSENT}'.*Choose one of: .*cpu"):
+        perform(Train(tmp_path / "project", recipe_of(sample, *models)), services, JobControl())
+    project = services.projects.open(tmp_path / "project")
+    try:
+        found = {(run.status, run.error.partition(" ")[0]) for run in project.runs()}
+        assert found == {(RunStatus.FAILED, "This")}
+    finally:
+        project.close()
+
+
+def test_a_search_on_a_device_that_is_not_there_is_refused_before_a_row_is_read(
+    sample: SampleMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SEARCH, "prepare_data", nothing_is_read)
+    asked = Tune(tmp_path / "project", recipe=recipe_of(sample, "arm-net"), model="arm-net", trials=1)
+    with pytest.raises(ParameterError, match="no device"):
+        perform(asked, main.services(threads=1, device=ABSENT), JobControl())
+
+
+def test_models_that_know_the_processor_alone_pass_over_the_device(sample: SampleMade, tmp_path: Path) -> None:
+    services = main.services(threads=1, device=ABSENT)
+    trained = perform(Train(tmp_path / "project", recipe_of(sample, "logistic")), services, JobControl())
+    assert len(trained.runs) == 1
+
+
+def test_a_model_that_cannot_be_built_is_left_to_fail_in_its_turn() -> None:
+    def broken(_: Any) -> Any:
+        raise RuntimeError("a stranger's fault")
+
+    def choosy(_: Any) -> Any:
+        return SimpleNamespace(check_device=asked.append)
+
+    asked: list[str] = []
+    models: Any = [(SimpleNamespace(build=each), None) for each in (broken, choosy)]
+    check_device(models, "cuda")
+    assert asked == ["cuda"]
+
+
+@pytest.mark.parametrize("device", ["auto", "cpu"])
+def test_what_every_machine_has_is_not_asked_about(device: str) -> None:
+    models: Any = [(SimpleNamespace(build=lambda _: pytest.fail("built before its time")), None)]
+    check_device(models, device)
