@@ -29,6 +29,7 @@ from .explanations import (
 )
 from .hooks import API_VERSION, hookimpl, hookspec
 from .models import (
+    DEVICES,
     Checkpoints,
     DeviceCheck,
     EstimatingEstimator,
@@ -70,6 +71,7 @@ __version__ = "0.1.0"
 
 __all__ = [
     "API_VERSION",
+    "DEVICES",
     "MISSING_ID",
     "RESERVED_IDS",
     "UNKNOWN_ID",

@@ -115,8 +115,8 @@ class FitContext:
     """What the app lends a model while it trains. It knows no window and no database.
 
     `should_stop` is asked at least once a batch; a model that stops returns its best state so far, or raises `Stopped`
-    when there is none. `device` is one of `DEVICES`; models that know the processor alone pass over it, others raise
-    `ParameterError` for one this machine does not have.
+    when there is none. `device` is one of `DEVICES`, in the app "auto" unless the user chose another; models that know
+    the processor alone pass over it, others raise `ParameterError` for one this machine does not have.
     """
 
     seed: int = 0

@@ -18,7 +18,7 @@ except ModuleNotFoundError as error:
 
 # Before the import below, so that a failed promise shows the values that broke it.
 pytest.register_assert_rewrite(
-    *(f"crosslens.testing.{name}" for name in ("contract", "funnel", "next_item", "text_encoder"))
+    *(f"crosslens.testing.{name}" for name in ("contract", "funnel", "next_item", "spec", "text_encoder"))
 )
 
 from .contract import ModelContract  # noqa: E402

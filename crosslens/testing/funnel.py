@@ -16,6 +16,7 @@ from crosslens.explanations import Contributions, ExplanationKind
 from crosslens.models import ExplainContext, FitContext, Output, Task
 from crosslens.schema import FieldRole
 
+from .agreement import agree
 from .contract import ModelContract
 from .rows import frozen, main_effects, one_class, training_data
 
@@ -61,17 +62,22 @@ class FunnelContract(ModelContract):
     def test_its_outputs_are_named_as_those_of_a_funnel(self) -> None:
         rows = main_effects_funnel(50, seed=5)
         named = self.trained().predict(rows).logits
-        assert named
-        assert set(named) <= {output.value for output in Output}
-        assert next(iter(named)) == min(named, key=lambda name: list(Output).index(Output(name)))
-        assert all(np.isfinite(each).all() and each.shape == (50,) for each in named.values())
+        known = [output.value for output in Output]
+        assert named, "predict() names no output"
+        assert set(named) <= set(known), f"outputs are called {list(named)}; those of a funnel are {known}"
+        assert next(iter(named)) == min(named, key=known.index), (
+            f"the first output is to be the first of {known} it has"
+        )
+        for name, logits in named.items():
+            assert logits.shape == (50,), f"the logits of {name} have the shape {logits.shape}, not (50,)"
+            assert np.isfinite(logits).all(), f"some logits of {name} are not finite"
 
     def test_the_product_is_no_likelier_than_either_of_its_parts(self) -> None:
         found = self.trained().predict(main_effects_funnel(300, seed=5))
         if len(found.logits) < len(Output):
             pytest.skip("does not predict all three")
         click, conversion, both = (found.probability(output.value) for output in Output)
-        np.testing.assert_allclose(both, click * conversion, rtol=1e-4, atol=1e-7)
+        agree(both, click * conversion, "pCTCVR is not pCTR times pCVR", relative=1e-4, absolute=1e-7)
 
     def test_conversions_are_learned_from_clicked_rows(self) -> None:
         data = training_data(main_effects_funnel())
@@ -84,13 +90,14 @@ class FunnelContract(ModelContract):
         rate = float(target.mean())
         constant = -rate * np.log(rate) - (1 - rate) * np.log1p(-rate)
         logits = predictions.logit(Output.CONVERSION.value)
-        assert np.logaddexp(0.0, np.where(target > 0.5, -logits, logits)).mean() < 0.98 * constant
+        loss, least = np.logaddexp(0.0, np.where(target > 0.5, -logits, logits)).mean(), 0.98 * constant
+        assert loss < least, f"log loss of pCVR {loss:.3f} on clicked rows; below {least:.3f} it has learned something"
 
     def test_validation_rows_of_one_class_are_answered(self) -> None:
         """Without a single click there is nothing that conversions could be validated on: a sentence will do."""
         data = training_data(main_effects())
         clicked = TrainingData(main_effects(400), one_class(data.validation, label=1.0))
-        assert self.fit(clicked).predict(data.validation).logits
+        assert self.fit(clicked).predict(data.validation).logits, "predict() names no output"
         self._answered_or_refused(self.training(TrainingData(main_effects(400), one_class(data.validation))))
 
     def test_a_funnel_without_conversions_is_answered_or_refused_in_a_sentence(self) -> None:
@@ -110,7 +117,8 @@ class FunnelContract(ModelContract):
         rows = main_effects_funnel(100, seed=5)
         one, other = (self.fit(training_data(each)).predict(rows) for each in (data, strange))
         for name, logits in one.logits.items():
-            np.testing.assert_allclose(other.logit(name), logits, rtol=1e-5, atol=1e-5)
+            sentence = "a conversion of a row that is not clicked changes what is learned"
+            agree(other.logit(name), logits, sentence, relative=1e-5, absolute=1e-5)
 
     def test_contributions_of_every_output_sum_to_its_logit(self) -> None:
         if ExplanationKind.CONTRIBUTIONS not in self.spec.explains:
@@ -124,17 +132,21 @@ class FunnelContract(ModelContract):
                 for each in self.trained().explain(rows, [ExplanationKind.CONTRIBUTIONS], asked)
                 if isinstance(each, Contributions) and each.task == name
             ]
-            assert len(found) == 1
-            np.testing.assert_allclose(found[0].logits, predictions.logit(name), atol=1e-4)
-            np.testing.assert_allclose(found[0].baseline + found[0].values.sum(1), found[0].logits, atol=1e-4)
+            assert len(found) == 1, f"asked for contributions to {name}, it gave {len(found)} with that task"
+            added = found[0].baseline + found[0].values.sum(axis=1)
+            agree(
+                found[0].logits, predictions.logit(name), f"not the logits of {name} that predict gives", absolute=1e-4
+            )
+            agree(added, found[0].logits, f"contributions to {name} do not add up to its logit", absolute=1e-4)
 
     def _answered_or_refused(self, data: TrainingData) -> None:
         try:
             model = self.fit(data, FitContext(seed=1))
         except UserError as error:
-            assert error.what.strip()
+            assert error.what.strip(), "the error that refuses it says nothing"
         else:
-            assert all(np.isfinite(each).all() for each in model.predict(data.validation).logits.values())
+            logits = model.predict(data.validation).logits.values()
+            assert all(np.isfinite(each).all() for each in logits), "some logits are not finite"
 
 
 def _parts(data: TrainingData) -> tuple[EncodedDataset, EncodedDataset]:

@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -16,14 +14,14 @@ import pytest
 
 from crosslens.data import RESERVED_IDS, Float32Array
 from crosslens.errors import DataError, Stopped, UserError
-from crosslens.models import FitContext, FitProgress, ModelSpec, Task
-from crosslens.parameters import describe_parameters, parameters_from_plain, parameters_to_plain
+from crosslens.models import DEVICES, FitContext, FitProgress, ModelSpec, Task
+from crosslens.parameters import parameters_from_plain
 from crosslens.schema import FieldRole
 from crosslens.sequences import Catalogue, HeldOut, NextItemModel, SequenceDataset, SequenceTrainingData
 
+from .agreement import agree
 from .checkpoints import Crash, FolderCheckpoints, StopAfter
-from .imports import import_alone
-from .saved_files import pickled_files
+from .saved_files import check_saved
 from .sequences import (
     leave_last_out,
     planted_encoders,
@@ -32,9 +30,12 @@ from .sequences import (
     sequences,
     small_catalogue,
 )
+from .spec import SpecContract
+
+_NO_SENTENCE = "the error that refuses it says nothing"
 
 
-class NextItemContract:
+class NextItemContract(SpecContract):
     """Inherit, set `spec`, and pytest runs every promise a next-item model makes to the app.
 
     parameters  values that differ from the defaults, to keep the tests short
@@ -43,8 +44,6 @@ class NextItemContract:
     """
 
     spec: ClassVar[ModelSpec]
-    parameters: ClassVar[Mapping[str, Any]] = {}
-    module: ClassVar[str] = ""
     uses_order: ClassVar[bool] = True
     _model: ClassVar[NextItemModel | None] = None
 
@@ -71,54 +70,38 @@ class NextItemContract:
 
     # -- what it is ---------------------------------------------------------------------------------------------------
 
-    def test_the_spec_describes_itself(self) -> None:
-        assert self.spec.task is Task.NEXT_ITEM
-        assert self.spec.id == self.spec.id.strip().lower()
-        assert " " not in self.spec.id
-        assert self.spec.title.strip()
-        assert self.spec.summary.strip()
-        assert self.spec.needs >= {FieldRole.USER, FieldRole.ITEM}
-
-    def test_importing_the_spec_is_cheap_and_needs_no_heavy_library(self) -> None:
-        seconds, heavy = import_alone(self.module or self.spec.parameters.__module__)
-        assert heavy == []
-        assert seconds < 2.0
-
-    def test_parameters_survive_json(self) -> None:
-        given = parameters_from_plain(self.spec.parameters, self.parameters)
-        text = json.dumps(parameters_to_plain(given))
-        assert parameters_from_plain(self.spec.parameters, json.loads(text)) == given
-
-    def test_every_default_is_within_its_range_and_has_a_label(self) -> None:
-        defaults = parameters_to_plain(self.spec.parameters())
-        assert parameters_from_plain(self.spec.parameters, defaults) == self.spec.parameters()
-        assert all(info.label.strip() for info in describe_parameters(self.spec.parameters))
+    def test_it_is_of_the_task_of_this_contract(self) -> None:
+        assert self.spec.task is Task.NEXT_ITEM, f"its task is {self.spec.task.value}: another contract is for it"
+        assert self.spec.needs >= {FieldRole.USER, FieldRole.ITEM}, "a next-item model needs the roles user and item"
 
     # -- what it learns -----------------------------------------------------------------------------------------------
 
     def test_it_ranks_the_next_item_better_than_chance(self) -> None:
         fresh = leave_last_out(small_catalogue(30), planted_sequences(seed=99)).validation
         ranks = _ranks(self.trained().score(fresh.histories), fresh.targets)
-        assert ranks.mean() < 0.8 * (30 + 1) / 2
+        least = 0.8 * (30 + 1) / 2
+        assert ranks.mean() < least, f"the next item has rank {ranks.mean():.1f} of 30 on average, not below {least}"
 
     def test_the_latest_items_matter(self) -> None:
         if not self.uses_order:
             pytest.skip("scores every history alike")
         catalogue = small_catalogue(30)
         one, other = self.trained().score(sequences(catalogue, [[2, 3, 4], [20, 21, 22]]))
-        assert not np.allclose(one[RESERVED_IDS:], other[RESERVED_IDS:])
+        alike = np.allclose(one[RESERVED_IDS:], other[RESERVED_IDS:])
+        assert not alike, "two different histories have the same scores; say uses_order = False if that is meant"
 
     def test_the_same_seed_gives_the_same_numbers(self) -> None:
         again = self.fit(planted_training())
         histories = _fresh()
-        np.testing.assert_array_equal(again.score(histories), self.trained().score(histories))
+        sentence = "trained twice with context.seed = 1, it gives other scores"
+        agree(again.score(histories), self.trained().score(histories), sentence)
 
     def test_training_and_scoring_leave_the_sequences_as_they_were(self) -> None:
         data = planted_training(60)
         before = [array.copy() for array in _arrays(data)]
         self.fit(data).score(data.validation.histories)
         for array, copy in zip(_arrays(data), before, strict=True):
-            np.testing.assert_array_equal(array, copy)
+            agree(array, copy, "it writes into the sequences it was given")
 
     # -- what it answers ----------------------------------------------------------------------------------------------
 
@@ -126,12 +109,13 @@ class NextItemContract:
         _check_scores(self.trained(), _fresh())
 
     def test_scoring_twice_gives_the_same_numbers(self) -> None:
-        np.testing.assert_array_equal(self.trained().score(_fresh()), self.trained().score(_fresh()))
+        agree(self.trained().score(_fresh()), self.trained().score(_fresh()), "scored twice, the scores are others")
 
     def test_a_user_scores_the_same_alone_as_among_others(self) -> None:
         histories, model = _fresh(), self.trained()
         alone = np.concatenate([model.score(histories.take(slice(user, user + 1))) for user in range(5)])
-        np.testing.assert_allclose(alone, model.score(histories)[:5], rtol=1e-4, atol=1e-4)
+        sentence = "a user's scores depend on the users beside"
+        agree(alone, model.score(histories)[:5], sentence, relative=1e-4, absolute=1e-4)
 
     def test_no_users_get_no_scores(self) -> None:
         _check_scores(self.trained(), _fresh().take(slice(0, 0)))
@@ -141,14 +125,15 @@ class NextItemContract:
         scores = self.trained().score(sequences(catalogue, [[], [2, 3], []]))
         _check_scores(self.trained(), sequences(catalogue, [[], [2, 3], []]))
         counts = np.bincount(planted_training().train.items, minlength=catalogue.size)
-        assert counts[scores[0].argmax()] == counts.max()
-        np.testing.assert_array_equal(scores[0], scores[2])
+        assert counts[scores[0].argmax()] == counts.max(), "without a history it does not favour the item chosen most"
+        agree(scores[0], scores[2], "two users without a history have different scores")
 
     def test_items_outside_the_catalogue_are_passed_over(self) -> None:
         catalogue = small_catalogue(30)
         model = self.trained()
         with_unknown = model.score(sequences(catalogue, [[2, 1, 3], [1]]))
-        np.testing.assert_array_equal(with_unknown, model.score(sequences(catalogue, [[2, 3], []])))
+        without = model.score(sequences(catalogue, [[2, 3], []]))
+        agree(with_unknown, without, "id 1, an item outside the catalogue, changes the scores")
 
     def test_a_history_longer_than_any_in_training_is_answered(self) -> None:
         _check_scores(self.trained(), sequences(small_catalogue(30), [[2 + number % 30 for number in range(700)]]))
@@ -156,7 +141,7 @@ class NextItemContract:
     def test_histories_of_another_catalogue_are_refused_in_a_sentence(self) -> None:
         with pytest.raises(DataError) as refusal:
             self.trained().score(sequences(small_catalogue(31), [[2]]))
-        assert refusal.value.what.strip()
+        assert refusal.value.what.strip(), _NO_SENTENCE
 
     @pytest.mark.parametrize(
         ("items", "histories"),
@@ -180,7 +165,7 @@ class NextItemContract:
         try:
             model = self.fit(data)
         except UserError as error:
-            assert error.what.strip()
+            assert error.what.strip(), _NO_SENTENCE
         else:
             _check_scores(model, data.train)
 
@@ -204,13 +189,13 @@ class NextItemContract:
         asked = StopAfter(0)
         started = time.monotonic()
         self._fit_until(asked)
-        assert asked.more <= 2
-        assert time.monotonic() - started < 10
+        assert asked.more <= 2, "training went on after should_stop had said yes"
+        assert time.monotonic() - started < 10, "training went on after should_stop had said yes"
 
     def test_stop_in_the_middle_ends_training_within_one_batch(self) -> None:
         asked = StopAfter(4)
         model = self._fit_until(asked)
-        assert asked.more <= 2
+        assert asked.more <= 2, "training went on after should_stop had said yes"
         if model is not None:
             _check_scores(model, _fresh())
 
@@ -220,6 +205,16 @@ class NextItemContract:
         except Stopped:
             return None
 
+    @pytest.mark.parametrize("device", DEVICES)
+    def test_every_device_is_used_passed_over_or_refused_in_a_sentence(self, device: str) -> None:
+        try:
+            model = self.fit(planted_training(40), device=device)
+        except UserError as error:
+            assert device not in ("auto", "cpu"), f"every machine has {device!r}, which the app asks for: {error}"
+            assert error.what.strip(), _NO_SENTENCE
+        else:
+            _check_scores(model, _fresh())
+
     def test_progress_is_reported_with_finite_metrics_and_never_goes_back(self) -> None:
         seen: list[FitProgress] = []
         self.fit(planted_training(100), progress=seen.append)
@@ -227,9 +222,10 @@ class NextItemContract:
         metrics = [value for progress in seen for value in progress.metrics.values()]
         assert moments, "context.progress was never called"
         assert moments == sorted(moments), "epoch or step went back"
-        assert all(progress.epoch <= progress.epochs and progress.step <= progress.steps for progress in seen)
-        assert metrics
-        assert np.isfinite(metrics).all()
+        beyond = [each for each in seen if each.epoch > each.epochs or each.step > each.steps]
+        assert beyond == [], "more epochs or steps are done than there are"
+        assert metrics, "no FitProgress had metrics of the validation targets"
+        assert np.isfinite(metrics).all(), f"some metrics are not finite: {metrics}"
 
     def test_a_training_broken_off_goes_on_to_the_same_numbers(self, tmp_path: Path) -> None:
         data = planted_training(100)
@@ -243,28 +239,28 @@ class NextItemContract:
         try:
             self.fit(data, checkpoints=kept, progress=crash_in_the_second_epoch)
         except Crash:
-            assert kept.latest() is not None
+            assert kept.latest() is not None, "nothing was kept with context.checkpoints at the end of an epoch"
         resumed = self.fit(data, checkpoints=kept)
-        np.testing.assert_array_equal(resumed.score(_fresh()), whole.score(_fresh()))
+        sentence = "broken off and resumed, it comes to other scores than in one go"
+        agree(resumed.score(_fresh()), whole.score(_fresh()), sentence)
 
     # -- what it keeps ------------------------------------------------------------------------------------------------
 
     def test_a_saved_model_scores_the_same_after_loading(self, tmp_path: Path) -> None:
         self.trained().save(tmp_path)
         loaded = self.spec.load(tmp_path)
-        assert loaded.catalogue.size == self.trained().catalogue.size
+        assert loaded.catalogue.size == self.trained().catalogue.size, "it ranks another number of items once loaded"
         histories = sequences(small_catalogue(30), [[], *planted_sequences(20, seed=5)])
-        np.testing.assert_array_equal(loaded.score(histories), self.trained().score(histories))
+        agree(loaded.score(histories), self.trained().score(histories), "it gives other scores once loaded")
 
     def test_saved_files_hold_no_pickle(self, tmp_path: Path) -> None:
         self.trained().save(tmp_path)
-        assert any(path.is_file() for path in tmp_path.rglob("*"))
-        assert pickled_files(tmp_path) == ()
+        check_saved(tmp_path)
 
     def test_a_folder_without_the_model_is_refused_in_a_sentence(self, tmp_path: Path) -> None:
         with pytest.raises(UserError) as refusal:
             self.spec.load(tmp_path)
-        assert refusal.value.what.strip()
+        assert refusal.value.what.strip(), _NO_SENTENCE
 
 
 def _fresh() -> SequenceDataset:
@@ -294,7 +290,8 @@ def _ranks(scores: Float32Array, targets: np.ndarray[Any, Any]) -> np.ndarray[An
 
 def _check_scores(model: NextItemModel, histories: SequenceDataset) -> None:
     scores = model.score(histories)
-    assert scores.dtype == np.float32
-    assert scores.shape == (len(histories), histories.catalogue.size)
-    assert (scores[:, :RESERVED_IDS] == -np.inf).all()
-    assert np.isfinite(scores[:, RESERVED_IDS:]).all()
+    shape = (len(histories), histories.catalogue.size)
+    assert scores.dtype == np.float32, f"scores are {scores.dtype}, not float32"
+    assert scores.shape == shape, f"scores have the shape {scores.shape}, not {shape}"
+    assert (scores[:, :RESERVED_IDS] == -np.inf).all(), "ids 0 and 1 are no items: their scores are to be -inf"
+    assert np.isfinite(scores[:, RESERVED_IDS:]).all(), "some scores of items are not finite"

@@ -23,6 +23,14 @@ def pickled_files(folder: Path) -> tuple[str, ...]:
     )
 
 
+def check_saved(folder: Path) -> None:
+    """Raise AssertionError unless a model saved something into `folder`, and no pickle."""
+    assert any(path.is_file() for path in folder.rglob("*")), "save() wrote no file"
+    pickled = pickled_files(folder)
+    instead = "save npy (allow_pickle=False), safetensors (for torch), JSON or your library's text format"
+    assert pickled == (), f"{', '.join(pickled)}: a pickle, which runs code when it is opened; {instead}"
+
+
 def _pickled(name: str, content: bytes) -> list[str]:
     if zipfile.is_zipfile(BytesIO(content)):
         with zipfile.ZipFile(BytesIO(content)) as archive:

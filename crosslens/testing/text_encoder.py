@@ -5,20 +5,19 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from crosslens.data import RESERVED_IDS, Float32Array
 from crosslens.errors import DataError, Stopped
-from crosslens.parameters import describe_parameters, parameters_from_plain, parameters_to_plain
+from crosslens.parameters import parameters_from_plain
 from crosslens.sequences import Catalogue, EncodeContext, SequenceDataset, TextEncoderSpec
 
-from .imports import import_alone
+from .agreement import agree
 from .sequences import planted_sequences, sequences, small_catalogue
+from .spec import SpecContract
 
 _ITEMS = 30
 _CIRCLE = 6
@@ -28,7 +27,7 @@ _STRANGE = (
 )  # fmt: skip
 
 
-class TextEncoderContract:
+class TextEncoderContract(SpecContract):
     """Inherit, set `spec`, and pytest runs every promise a text encoder makes to the app.
 
     parameters  values that differ from the defaults
@@ -36,8 +35,6 @@ class TextEncoderContract:
     """
 
     spec: ClassVar[TextEncoderSpec]
-    parameters: ClassVar[Mapping[str, Any]] = {}
-    module: ClassVar[str] = ""
 
     @classmethod
     def encode(cls, train: SequenceDataset, context: EncodeContext | None = None) -> Float32Array:
@@ -45,35 +42,13 @@ class TextEncoderContract:
         parameters = parameters_from_plain(cls.spec.parameters, cls.parameters)
         return cls.spec.build(parameters).encode(train, context or EncodeContext(seed=1))
 
-    # -- what it is ---------------------------------------------------------------------------------------------------
-
-    def test_the_spec_describes_itself(self) -> None:
-        assert self.spec.id == self.spec.id.strip().lower()
-        assert " " not in self.spec.id
-        assert self.spec.title.strip()
-        assert self.spec.summary.strip()
-
-    def test_importing_the_spec_is_cheap_and_needs_no_heavy_library(self) -> None:
-        seconds, heavy = import_alone(self.module or self.spec.parameters.__module__)
-        assert heavy == []
-        assert seconds < 2.0
-
-    def test_parameters_survive_json(self) -> None:
-        given = parameters_from_plain(self.spec.parameters, self.parameters)
-        text = json.dumps(parameters_to_plain(given))
-        assert parameters_from_plain(self.spec.parameters, json.loads(text)) == given
-
-    def test_every_default_is_within_its_range_and_has_a_label(self) -> None:
-        defaults = parameters_to_plain(self.spec.parameters())
-        assert parameters_from_plain(self.spec.parameters, defaults) == self.spec.parameters()
-        assert all(info.label.strip() for info in describe_parameters(self.spec.parameters))
-
     # -- what it answers ----------------------------------------------------------------------------------------------
 
     def test_every_item_gets_a_vector_and_reserved_ids_get_none(self) -> None:
         vectors = self.encode(_shop())
         _check_vectors(vectors, _shop())
-        assert (np.linalg.norm(vectors[RESERVED_IDS:], axis=1) > 0).all()
+        silent = int((np.linalg.norm(vectors[RESERVED_IDS:], axis=1) == 0).sum())
+        assert silent == 0, f"{silent} items that have words have a vector of 0"
 
     def test_like_items_are_closer_than_others(self) -> None:
         vectors = self.encode(_shop())[RESERVED_IDS:]
@@ -81,24 +56,26 @@ class TextEncoderContract:
         circles = np.arange(_ITEMS) // _CIRCLE
         alike = circles[:, None] == circles
         others = alike & ~np.eye(_ITEMS, dtype=bool)
-        assert cosines[others].mean() > cosines[~alike].mean()
+        near, far = cosines[others].mean(), cosines[~alike].mean()
+        assert near > far, f"items of one circle have cosine {near:.3f} on average, of different circles {far:.3f}"
 
     def test_the_same_seed_gives_the_same_vectors(self) -> None:
-        np.testing.assert_array_equal(self.encode(_shop()), self.encode(_shop()))
+        agree(self.encode(_shop()), self.encode(_shop()), "encoded twice with context.seed = 1, vectors are others")
 
     def test_encoding_leaves_the_sequences_as_they_were(self) -> None:
         train = _shop()
         before = train.offsets.copy(), train.items.copy(), tuple(train.catalogue.texts)
         self.encode(train)
-        np.testing.assert_array_equal(train.offsets, before[0])
-        np.testing.assert_array_equal(train.items, before[1])
-        assert tuple(train.catalogue.texts) == before[2]
+        agree(train.offsets, before[0], "it writes into the offsets it was given")
+        agree(train.items, before[1], "it writes into the items it was given")
+        assert tuple(train.catalogue.texts) == before[2], "it writes into the texts it was given"
 
     def test_vectors_of_an_encoder_that_reads_texts_alone_do_not_depend_on_users(self) -> None:
         if self.spec.uses_sequences:
             pytest.skip("looks at what users chose")
         nobody = sequences(small_catalogue(_ITEMS), [])
-        np.testing.assert_array_equal(self.encode(nobody), self.encode(_shop()))
+        sentence = "the spec says uses_sequences = False, but vectors depend on what users chose"
+        agree(self.encode(nobody), self.encode(_shop()), sentence)
 
     @pytest.mark.parametrize("items", [0, 1, 2])
     def test_a_handful_of_items_is_answered(self, items: int) -> None:
@@ -117,7 +94,7 @@ class TextEncoderContract:
             vectors = self.encode(train)
         except DataError as error:
             assert self.spec.needs_text, "an encoder that needs no text answers without it"
-            assert error.what.strip()
+            assert error.what.strip(), "the error that refuses it says nothing"
         else:
             _check_vectors(vectors, train)
 
@@ -130,9 +107,9 @@ class TextEncoderContract:
     def test_progress_goes_from_0_to_1_and_never_back(self) -> None:
         seen: list[float] = []
         self.encode(_shop(), EncodeContext(seed=1, progress=seen.append))
-        assert seen
-        assert seen == sorted(seen)
-        assert all(0.0 <= share <= 1.0 for share in seen)
+        assert seen, "context.progress was never called"
+        assert seen == sorted(seen), f"progress went back: {seen}"
+        assert all(0.0 <= share <= 1.0 for share in seen), f"a share is not between 0 and 1: {seen}"
 
 
 def _shop() -> SequenceDataset:
@@ -140,11 +117,12 @@ def _shop() -> SequenceDataset:
 
 
 def _check_vectors(vectors: Float32Array, train: SequenceDataset) -> None:
-    assert vectors.dtype == np.float32
-    assert vectors.ndim == 2
-    assert vectors.shape[0] == train.catalogue.size
-    assert vectors.shape[1] >= 1
-    assert np.isfinite(vectors).all()
+    assert vectors.dtype == np.float32, f"vectors are {vectors.dtype}, not float32"
+    size = train.catalogue.size
+    assert vectors.ndim == 2 and vectors.shape[0] == size and vectors.shape[1], (
+        f"vectors have the shape {vectors.shape}, not ({size}, D): a row for every id, 0 and 1 included"
+    )
+    assert np.isfinite(vectors).all(), "some numbers of the vectors are not finite"
     lengths = np.linalg.norm(vectors.astype(np.float64), axis=1)
     assert ((np.abs(lengths - 1) < 1e-3) | (lengths == 0)).all(), "rows have length 1, or 0 where nothing is known"
-    assert (lengths[:RESERVED_IDS] == 0).all()
+    assert (lengths[:RESERVED_IDS] == 0).all(), "ids 0 and 1 are no items: their vectors are to be 0"

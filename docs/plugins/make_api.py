@@ -76,7 +76,7 @@ def _entry(name: str, found: Any, module: ModuleType) -> list[str]:
         return _class(name, found)
     if inspect.isfunction(found):
         return [f"### `{name}{_signature(found)}`", "", _paragraphs(found.__doc__), ""]
-    value = found if isinstance(found, (str, int)) else None
+    value = found if isinstance(found, (str, int, tuple)) else None
     said = _attribute_doc(name, module)
     return [f"### `{name}`" + ("" if value is None else f" = `{value!r}`"), "", said, ""]
 

@@ -6,6 +6,7 @@ import pickle
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from crosslens import FitContext, FitProgress, ModelSpec, Predictions
+from crosslens import FitContext, FitProgress, ModelSpec, ParameterError, Predictions
 from crosslens.testing import ModelContract, pickled_files
 
 from .helpers import guide_code
@@ -101,6 +102,10 @@ _BROKEN_MODELS = [
 ]
 
 
+def first_line(caught: pytest.ExceptionInfo[Exception]) -> str:
+    return str(caught.value).strip().partition("\n")[0]
+
+
 def contract_of(given: ModelSpec) -> ModelContract:
     class Contract(ModelContract):
         spec = given
@@ -124,8 +129,9 @@ def test_a_broken_model_is_caught(wrapper: type[Wrapped], name: str, guide: Modu
         def fit(self, *arguments: Any) -> Wrapped:
             return wrapper(self.estimator.fit(*arguments))
 
-    with pytest.raises((AssertionError, ValueError, IndexError)):
+    with pytest.raises((AssertionError, ValueError, IndexError)) as caught:
         run(contract_of(replace(honest, build=Estimator)), name, tmp_path)
+    assert not first_line(caught).startswith("assert "), "a sentence says what is wrong"
 
 
 def ignores_stop(context: FitContext) -> FitContext:
@@ -178,8 +184,53 @@ def test_a_careless_training_is_caught(
         def fit(self, data: Any, context: FitContext) -> Any:
             return self.estimator.fit(data, change(context))
 
-    with pytest.raises(AssertionError):
+    with pytest.raises(AssertionError) as caught:
         run(contract_of(replace(honest, build=Estimator)), name, tmp_path)
+    assert not first_line(caught).startswith("assert "), "a sentence says what is wrong"
+
+
+def needs_a_card(context: FitContext) -> None:
+    """As `torch.device` does."""
+    if context.device not in ("cpu", "cuda"):
+        raise RuntimeError(f"unknown device {context.device}")
+
+
+def refuses_auto(context: FitContext) -> None:
+    if context.device == "auto":
+        raise ParameterError("There is no device called auto.")
+
+
+def refuses_cards(context: FitContext) -> None:
+    if context.device in ("cuda", "mps"):
+        raise ParameterError(f"This machine has no {context.device}.")
+
+
+@pytest.mark.parametrize(
+    ("look", "device", "caught"),
+    [
+        (needs_a_card, "auto", RuntimeError),
+        (needs_a_card, "mps", RuntimeError),
+        (refuses_auto, "auto", AssertionError),
+        (refuses_cards, "auto", None),
+        (refuses_cards, "cuda", None),
+    ],
+)
+def test_a_model_that_does_not_know_the_words_for_devices_is_caught(
+    look: Callable[[FitContext], None], device: str, caught: type[Exception] | None, guide: ModuleType
+) -> None:
+    honest = guide.SPEC
+
+    class Estimator:
+        def __init__(self, parameters: Any) -> None:
+            self.estimator = honest.build(parameters)
+
+        def fit(self, data: Any, context: FitContext) -> Any:
+            look(context)
+            return self.estimator.fit(data, context)
+
+    contract = contract_of(replace(honest, build=Estimator))
+    with pytest.raises(caught) if caught else nullcontext():
+        contract.test_every_device_is_used_passed_over_or_refused_in_a_sentence(device)
 
 
 def test_training_that_draws_other_numbers_each_time_is_caught(guide: ModuleType, tmp_path: Path) -> None:

@@ -110,8 +110,9 @@ def writes(vectors: Float32Array, train: SequenceDataset, _: EncodeContext) -> F
     ],
 )
 def test_a_broken_encoder_is_caught(change: Any, name: str) -> None:
-    with pytest.raises((AssertionError, ValueError)):
+    with pytest.raises((AssertionError, ValueError)) as caught:
         getattr(broken(change), name)()
+    assert not str(caught.value).startswith("assert "), "a sentence says what is wrong"
 
 
 def test_an_encoder_that_never_asks_whether_to_stop_is_caught() -> None:
