@@ -62,10 +62,11 @@ def replaced(items: Tensor, alike: Tensor, share: float) -> Tensor:
 
     -1 in `alike` is no item; items without any stay, and so does padding.
     """
-    choices = (alike >= RESERVED_IDS).sum(1)[items]  # (B, T)
+    options = alike[items.long()]  # (B, T, k)
+    choices = (options >= RESERVED_IDS).sum(2)
     chance = torch.rand((2, *items.shape), device=items.device)
     pick = torch.minimum((chance[0] * choices).long(), choices - 1).clamp_(min=0)
-    others = alike[items.long(), pick].to(items.dtype)
+    others = options.gather(2, pick[:, :, None])[:, :, 0].to(items.dtype)
     return torch.where((chance[1] < share) & (choices > 0), others, items)
 
 

@@ -11,6 +11,7 @@ a drawn item that is a row's own target does not count in that row.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import torch
@@ -83,6 +84,6 @@ def sampled_softmax_loss(states: Tensor, own: Tensor, drawn: Tensor, *, hits: Te
     """
     scores = (states @ drawn.T).masked_fill(hits, -torch.inf)  # (N, S)
     counted = (~hits).sum(1).clamp(min=1).log()
-    rest = scores.logsumexp(1) + torch.log(torch.tensor(float(max(others, 1)))) - counted
+    rest = scores.logsumexp(1) + math.log(max(others, 1)) - counted
     own_scores = (states * own).sum(1)
     return functional.softplus(rest - own_scores).mean()
