@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +19,10 @@ from crosslens.errors import PluginError
 
 from .build import build_wheel
 
+_BRING = (
+    "A package the app does not have travels in the bundle: pip download --dest wheels NAME, then --wheelhouse wheels. "
+    "Of one it has, allow the version it has, in pyproject.toml."
+)
 _WHEN = (2020, 1, 1, 0, 0, 0)  # the same plugin gives the same file, and the same hash
 
 
@@ -42,10 +46,19 @@ def as_plugin_file(path: Path, *, wheelhouse: Path | None = None) -> Iterator[Pl
             why="A plugin is looked at as its project's folder, as a wheel or as a bundle.",
             do="Check the path; to begin with a new plugin: crosslens plugin new NAME",
         )
-    with scratch() as folder:
-        file = build_wheel(path, folder) if path.is_dir() else path
-        with opened_plugin(file, wheelhouse=wheelhouse) as plugin:
+    if not path.is_dir():
+        with opened_plugin(path, wheelhouse=wheelhouse) as plugin:
             yield plugin
+        return
+    with scratch() as folder, ExitStack() as stack:
+        wheel = build_wheel(path, folder)
+        try:
+            plugin = stack.enter_context(opened_plugin(wheel, wheelhouse=wheelhouse))
+        except PluginError as error:
+            if "requirements" not in error.facts:
+                raise
+            raise PluginError(error.what, why=error.why, do=_BRING, **error.facts) from error
+        yield plugin
 
 
 def write_bundle(path: Path, out: Path | None = None, *, wheelhouse: Path | None = None) -> Bundle:

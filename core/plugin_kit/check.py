@@ -1,7 +1,8 @@
 """Everything the app relies on in a plugin, looked at as its users will get it, on one page.
 
     file        builds, may be installed, brings or shares all it needs
-    manifest    says who made it and under which licence
+    manifest    says what it is, who made it and under which licence
+    needs       every package it imports is one of its dependencies
     import      takes less than 2 s, needs neither Qt nor a training library, prints nothing
     registers   the hooks give what the manifest announces
     contract    the tests of crosslens.testing, once per model and text encoder
@@ -31,7 +32,8 @@ from crosslens._scratch import scratch
 from crosslens.errors import PluginError
 
 from .bundle import as_plugin_file
-from .suite import Outcome, run_suite
+from .dependencies import Undeclared, undeclared
+from .suite import Failure, Outcome, run_suite
 
 _IMPORT_SECONDS, _IMPORT_LIMIT = 2.0, 30.0
 _XOR = "test_it_learns_xor_of_two_fields"
@@ -90,7 +92,8 @@ def check_plugin(
         with as_plugin_file(path, wheelhouse=wheelhouse) as plugin, scratch() as folder:
             file = _file(plugin, time.monotonic() - started)
             home = _unpacked(plugin, folder)
-            findings = [file, _manifest(plugin.manifest), *_behaviour(plugin.manifest, home, seconds, say)]
+            needs = _needs(undeclared(plugin, home.site))
+            findings = [file, _manifest(plugin.manifest), needs, *_behaviour(plugin.manifest, home, seconds, say)]
             if path.is_dir() and (path / "tests").is_dir():
                 say("Running the project's own tests")
                 findings.append(
@@ -108,19 +111,26 @@ class _Home:
     """Where the plugin is unpacked for the check, and the path on which Python finds it as in the app's worker."""
 
     folder: Path
-    paths: tuple[str, ...]
+
+    @property
+    def site(self) -> Path:
+        return self.folder / "site"
+
+    @property
+    def deps(self) -> Path:
+        return self.folder / "deps"
 
     def environment(self) -> dict[str, str]:
-        path = os.pathsep.join((*self.paths, str(_ROOT)))
+        path = os.pathsep.join((str(self.deps), str(self.site), str(_ROOT)))
         return dict(os.environ, PYTHONPATH=path, PYTHONDONTWRITEBYTECODE="1", PYTHONSAFEPATH="1")
 
 
 def _unpacked(plugin: PluginFile, folder: Path) -> _Home:
-    site, deps = folder / "site", folder / "deps"
-    for wheels, place in (((plugin.wheel,), site), (plugin.needs.private, deps)):
+    home = _Home(folder)
+    for wheels, place in (((plugin.wheel,), home.site), (plugin.needs.private, home.deps)):
         for wheel in wheels:
             unpack_wheel(wheel, place)
-    return _Home(folder, (str(deps), str(site)))
+    return home
 
 
 def _file(plugin: PluginFile, seconds: float) -> Finding:
@@ -136,7 +146,27 @@ def _manifest(manifest: Manifest) -> Finding:
     if missing:
         said = f"It does not say: {', '.join(missing)}. Users see this before they install it."
         return Finding("manifest", Verdict.NOTED, (said,))
-    return Finding("manifest", Verdict.PASSED, (f"{manifest.licence}, by {', '.join(manifest.authors)}.",))
+    said = f"{manifest.licence}, by {', '.join(manifest.authors)}: {manifest.summary}"
+    return Finding("manifest", Verdict.PASSED, (said,))
+
+
+def _needs(found: Undeclared) -> Finding:
+    """Return what the plugin takes for granted."""
+    said = []
+    if found.missing:
+        said.append(
+            f"It imports {', '.join(found.missing)}, not among the dependencies in pyproject.toml: "
+            "it would fail wherever that is not installed by chance."
+        )
+    if found.shared:
+        said.append(
+            f"It imports {', '.join(found.shared)}; name them among the dependencies in pyproject.toml, "
+            "so that an app with another version of them refuses it in a sentence."
+        )
+    if found.rooms:
+        said.append(f"It imports {', '.join(found.rooms)} of Crosslens, which changes without notice.")
+    verdict = Verdict.FAILED if found.missing else Verdict.NOTED if said else Verdict.PASSED
+    return Finding("needs", verdict, tuple(said) or ("Every package it imports is one of its dependencies.",))
 
 
 def _behaviour(manifest: Manifest, home: _Home, seconds: float, say: Callable[[str], None]) -> list[Finding]:
@@ -241,12 +271,18 @@ def _differences(word: str, announced: Sequence[dict[str, Any]], found: Sequence
         for name in sorted(there.keys() - expected)
     ]
     for name in sorted(expected.keys() & there):
+        told, true = expected[name], there[name]
         said += [
-            f"The manifest says of {name}: {key} = {expected[name][key]!r}; the code says {there[name][key]!r}."
-            for key in expected[name]
-            if expected[name][key] and expected[name][key] != there[name][key]
+            f"The manifest says of {name}: {key} = {_toml(told[key])}; the code says {_toml(true[key])}."
+            for key in told
+            if told[key] and told[key] != true[key]
         ]
     return said
+
+
+def _toml(value: str | list[str]) -> str:
+    """Return a value as it is written in the manifest, to be copied."""
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _contract(name: str, several: bool, entry: str, home: _Home, seconds: float) -> Finding:
@@ -273,10 +309,20 @@ def _told(name: str, outcome: Outcome, *, forgiven: Set[str] = frozenset(), know
     bad = [failure for failure in outcome.failures if failure.test not in forgiven]
     counts = {"passed": outcome.passed, "failed": len(bad), "do not apply": outcome.skipped}
     said = [", ".join(f"{count} {word}" for word, count in counts.items() if count or word == "passed") + "."]
-    said += [f"{failure.sentence}: {failure.message}" for failure in bad if failure.test not in known]
+    said += _by_reason([failure for failure in bad if failure.test not in known])
     if again := sum(failure.test in known for failure in bad):
         said.append(f"{again} of them as above.")
     if len(bad) < len(outcome.failures):
         said.append("It does not learn XOR of two fields: it is additive, or learns too little.")
     verdict = Verdict.FAILED if bad else Verdict.NOTED if outcome.failures else Verdict.PASSED
     return Finding(name, verdict, tuple(said), outcome.seconds, tuple(failure.test for failure in bad))
+
+
+def _by_reason(failures: Sequence[Failure]) -> list[str]:
+    """Return a line per reason: where a package is missing, every test fails for the same one."""
+    tests: dict[str, list[str]] = {}
+    for failure in failures:
+        tests.setdefault(failure.message, []).append(failure.sentence)
+    return [
+        f"{first}{f' and {len(others)} more' if others else ''}: {reason}" for reason, (first, *others) in tests.items()
+    ]

@@ -80,7 +80,7 @@ def _outcome(results: Path, done: subprocess.CompletedProcess[str], seconds: flo
         lines = [line for line in (done.stderr + done.stdout).splitlines() if line.strip()]
         errors = [line for line in lines if line.startswith("E ")]
         telling = (errors or lines or ["no reason given"])[-1]
-        reason = telling.removeprefix("E ").strip()[:_LETTERS]
+        reason = _shortened(telling.removeprefix("E ").strip())
         return Outcome(broken=f"The tests did not run (exit code {done.returncode}): {reason}", seconds=seconds)
     cases = ElementTree.parse(results).getroot().findall(".//testcase")  # written by pytest just now
     failures = tuple(
@@ -93,5 +93,13 @@ def _outcome(results: Path, done: subprocess.CompletedProcess[str], seconds: flo
 
 
 def _first_line(message: str) -> str:
-    lines = [line.strip() for line in message.splitlines() if line.strip()]
-    return lines[0][:_LETTERS] if lines else "no reason given"
+    """Return what a failure says first; "AssertionError: " in front of a sentence says nothing."""
+    lines = [line.strip() for line in message.splitlines() if line.strip(" :")]
+    said = next((line for line in lines if line != "AssertionError:"), "no reason given")
+    sentence = said.removeprefix("AssertionError: ")
+    return _shortened(said if sentence.startswith("assert ") else sentence)
+
+
+def _shortened(text: str) -> str:
+    """Return at most so many letters, whole words."""
+    return text if len(text) <= _LETTERS else f"{text[:_LETTERS].rpartition(' ')[0]} …"

@@ -51,6 +51,7 @@ def resolve(name: str, requires: Sequence[str], wheelhouse: Sequence[Wheel], hos
             why=" ".join(search.problems[1:]),
             do="Ask its author for a bundle with everything it needs, or for a version that goes with this app.",
             problems=tuple(search.problems),
+            requirements=True,
         )
     return Resolution(tuple(search.shared.values()), tuple(wheel for wheel, _ in search.private.values()))
 

@@ -56,6 +56,18 @@ def test_what_the_app_lacks_comes_along_and_every_wheel_has_its_hash(tmp_path: P
         assert all(hashlib.sha256(archive.read(name)).hexdigest() == sums[name] for name in sums)
 
 
+def test_its_author_is_told_how_to_bring_what_the_app_lacks(tmp_path: Path) -> None:
+    write_plugin("leafy-plugin", folder=tmp_path)
+    settings = tmp_path / "leafy-plugin" / "pyproject.toml"
+    settings.write_text(
+        settings.read_text(encoding="utf-8").replace('"numpy>=2.0"', '"pure-leaf>=2"'), encoding="utf-8"
+    )
+    with pytest.raises(PluginError, match=r"needs pure-leaf>=2") as refusal:
+        write_bundle(tmp_path / "leafy-plugin")
+    assert "--wheelhouse wheels" in refusal.value.do
+    assert "author" not in str(refusal.value)
+
+
 def test_what_is_not_to_be_had_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     plugin = make_plugin(tmp_path, "needsleaf", requires=["pure-leaf>=2"])
     with pytest.raises(PluginError, match="pure-leaf>=2"):

@@ -22,9 +22,9 @@ def new(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     home = options.folder / options.name
     for file in files:
         terminal.say(f"  {file}")
-    terminal.say(f"A working plugin is in {home}. Next:")
-    terminal.say(f"  crosslens plugin check {home}")
-    terminal.say(f"  crosslens plugin bundle {home}")
+    terminal.say(f"A working plugin is in {home}; {home / 'README.md'} says what is where. Next:")
+    terminal.say(f"  crosslens plugin check {home}     # after every change: is it fit to be given away?")
+    terminal.say(f"  crosslens plugin bundle {home}    # one file, to install and to give away")
     terminal.result({"folder": str(home), "files": [str(file) for file in files]})
 
 
