@@ -268,8 +268,9 @@ class EstimateTraining:
 
 @dataclass(frozen=True, slots=True)
 class ModelEstimate:
-    """Bytes of memory, seconds of an epoch and the most epochs; None where the model cannot say.
+    """Bytes of memory, seconds of an epoch and the most epochs; None where that cannot be found out.
 
+    `tried` is on how many rows a model was tried that cannot say it itself; `memory` is then that of the rows alone.
     `obstacle` is why it could not be trained at all, with what to change.
     """
 
@@ -278,6 +279,7 @@ class ModelEstimate:
     seconds: float | None = None
     epochs: int | None = None
     obstacle: str = ""
+    tried: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ from crosslens.errors import PluginError, Stopped, UserError
 from crosslens.parameters import describe_parameters
 from crosslens.runs import RunStatus, new_run_id
 
-from ..commands import Train, Trained, Tune
+from ..commands import EstimateTraining, Train, Trained, TrainingEstimated, Tune
 from ..next_item.baselines import with_baselines
 from ..plugins.processes import PluginCrashed
 from ..plugins.workers import ask
@@ -23,6 +23,7 @@ from ..recipe import ModelChoice, Recipe
 from ..recipe_toml import recipe_from_toml, recipe_to_toml
 from ..services import JobControl, Services
 from ..tuning import load_tuning, tuning_folder
+from .estimate_elsewhere import estimate_in_workers
 
 Handler = Callable[[Any, Services, JobControl], Any]
 
@@ -33,6 +34,8 @@ def perform_in_place(request: Any, services: Services, control: JobControl, here
         return here(request, services, control)
     if isinstance(request, Train) and not request.resume:
         return _train(request, services, control, here)
+    if isinstance(request, EstimateTraining):
+        return _estimate(request, services, control, here)
     key = _worker_key(request, services)
     return _ask(key, request, services, control) if key else here(request, services, control)
 
@@ -93,6 +96,14 @@ def _ask(key: str, request: Any, services: Services, control: JobControl) -> Any
         if error.facts.get("loading"):
             plugins.put_out(key, error)
         raise
+
+
+def _estimate(request: EstimateTraining, services: Services, control: JobControl, here: Handler) -> TrainingEstimated:
+    def ask_there(key: str, part: EstimateTraining, control: JobControl) -> TrainingEstimated:
+        found: TrainingEstimated = _ask(key, part, services, control) if key else here(part, services, control)
+        return found
+
+    return estimate_in_workers(request, control, lambda choice: _choice_key(choice, services), ask_there)
 
 
 @dataclass(frozen=True, slots=True)

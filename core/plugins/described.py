@@ -52,6 +52,7 @@ class DescribedModel:
     explains: tuple[ExplanationKind, ...] = ()
     version: str = "1"
     paper: str = ""
+    estimates: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ def _model(spec: ModelSpec) -> DescribedModel:
         explains=tuple(sorted(ExplanationKind(kind) for kind in spec.explains)),
         version=str(spec.version),
         paper=str(spec.paper),
+        estimates=bool(spec.estimates),
     )
 
 
@@ -159,6 +161,7 @@ def _model_spec(model: DescribedModel, plugin: str) -> ModelSpec:
         explains=frozenset(model.explains),
         version=model.version,
         paper=model.paper,
+        estimates=model.estimates,
     )
 
 

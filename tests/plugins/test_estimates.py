@@ -50,6 +50,15 @@ def test_more_rows_take_longer_and_more_values_more_memory(model: str) -> None:
     assert large.memory > small.memory + 300_000 * 10 * 4
 
 
+@pytest.mark.parametrize("model", ["lightgbm", "logistic"])
+def test_models_that_cannot_say_are_tried(model: str) -> None:
+    found = asked(model, 3_000, 50)
+    assert found.seconds is not None
+    assert 0 < found.seconds < 60
+    assert found.epochs is not None and found.epochs > 1
+    assert found.tried == 2_100
+
+
 @pytest.mark.parametrize("model", NETWORKS)
 def test_what_never_fits_is_refused_with_what_to_change(model: str) -> None:
     found = asked(model, 20_000, 2_000_000_000)

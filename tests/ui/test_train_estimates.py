@@ -18,10 +18,11 @@ from ui.desktop.worker_client import Failure, Request, RequestState
 from .pages_helpers import LINE, NET, TREES, Project, RecordingSession, add_run, draft, finish
 
 ESTIMATE = ModelEstimate("net", 310_000_000, 1.3, 30)
+TRIED = ModelEstimate("trees", 40_000_000, 0.1, 1000, tried=32_000)
 
 
 class Host:
-    """A model that estimates, and two that do not."""
+    """A model that says what its training takes, and two that have to be tried."""
 
     def models(self) -> tuple[ModelSpec, ...]:
         return replace(NET, estimates=True), TREES, LINE
@@ -61,22 +62,36 @@ def asked(page: TrainPage, session: RecordingSession) -> Request:
     return session.last
 
 
-def test_chosen_models_that_can_estimate_are_asked_about_beside_the_queue(
-    page: TrainPage, session: RecordingSession
-) -> None:
+def answer(request: Request, *estimates: ModelEstimate) -> None:
+    """Answer what was asked with these estimates, and with none of the other models."""
+    found = {each.model: each for each in estimates}
+    choices = recipe_from_toml(request.command.recipe).models
+    finish(request, TrainingEstimated(tuple(found.get(each.id, ModelEstimate(each.id)) for each in choices)))
+
+
+def test_chosen_models_are_asked_about_beside_the_queue(page: TrainPage, session: RecordingSession) -> None:
     assert page.estimates._timer.isActive()
     request = asked(page, session)
     assert isinstance(request.command, EstimateTraining)
-    assert [choice.id for choice in recipe_from_toml(request.command.recipe).models] == ["net"]
+    assert [choice.id for choice in recipe_from_toml(request.command.recipe).models] == ["net", "trees"]
     assert request.command.rows == 40_000
     assert request.lane == "aside"
-    finish(request, TrainingEstimated((ESTIMATE,)))
+    answer(request, ESTIMATE, TRIED)
     assert said(page) == "Estimate: about 0:39 if all 30 epochs are needed, 310 MB of memory."
+    assert said(page, "trees") == ("Estimate from a short try: at most about 1:40. Memory: 40 MB for the rows alone.")
+    assert said(page, "line") == ""
+
+
+def test_what_nothing_is_known_of_is_said_unless_the_last_run_tells(page: TrainPage, session: RecordingSession) -> None:
+    answer(asked(page, session), ESTIMATE)
+    assert said(page, "trees") == "Time and memory are not known before the first run."
+    add_run(session.project, "r1", TREES)
+    session.runsChanged.emit()
     assert said(page, "trees") == ""
 
 
 def test_what_is_known_is_not_asked_again_and_other_parameters_are(page: TrainPage, session: RecordingSession) -> None:
-    finish(asked(page, session), TrainingEstimated((ESTIMATE,)))
+    answer(asked(page, session), ESTIMATE)
     page.refresh()
     assert not page.estimates._timer.isActive() or asked(page, session) is session.asked[0]
     assert len(session.asked) == 1
@@ -95,7 +110,7 @@ def test_a_question_about_what_is_no_longer_looked_at_is_dropped(page: TrainPage
     page.chooser.forms["net"].line("width").editor.setValue(64)
     second = asked(page, session)
     assert (first.state, second.state) == (RequestState.STOPPED, RequestState.RUNNING)
-    finish(second, TrainingEstimated((replace(ESTIMATE, memory=2_000_000_000),)))
+    answer(second, replace(ESTIMATE, memory=2_000_000_000))
     assert "2.0 GB" in said(page)
 
 
@@ -124,16 +139,16 @@ def test_nothing_is_estimated_for_a_page_nobody_looks_at(session: RecordingSessi
 
 def test_what_would_be_refused_is_said_before_the_start(page: TrainPage, session: RecordingSession) -> None:
     sentence = "Training needs about 12.0 GB of memory; 3.0 GB are free. Hash city."
-    finish(asked(page, session), TrainingEstimated((ModelEstimate("net", obstacle=sentence),)))
+    answer(asked(page, session), ModelEstimate("net", obstacle=sentence))
     assert said(page) == sentence
 
 
 @pytest.mark.parametrize("internal", [True, False])
-def test_a_failed_estimate_says_nothing_on_the_card_and_is_not_repeated(
+def test_a_failed_estimate_gives_no_figure_on_the_card_and_is_not_repeated(
     internal: bool, page: TrainPage, session: RecordingSession
 ) -> None:
     finish(asked(page, session), Failure("It broke.", internal=internal), RequestState.FAILED)
-    assert said(page) == ""
+    assert said(page) == "Time and memory are not known before the first run."
     assert [notice.what for notice in session.seen if notice] == (["It broke."] if internal else [])
     page.refresh()
     asked(page, session)
@@ -154,7 +169,7 @@ def test_the_last_time_is_told_for_these_rows(page: TrainPage, session: Recordin
 
 
 def test_another_project_forgets_the_estimates(page: TrainPage, session: RecordingSession) -> None:
-    finish(asked(page, session), TrainingEstimated((ESTIMATE,)))
+    answer(asked(page, session), ESTIMATE)
     waiting = asked(page, session)
     session.projectChanged.emit()
     page.refresh()

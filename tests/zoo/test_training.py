@@ -13,8 +13,18 @@ from typing import Any
 import pytest
 
 import main
-from core.commands import ExplainRow, MakeReport, MakeSample, MakeValueTable, Progress, Score, Train
-from core.jobs import perform
+from core.commands import (
+    EstimateTraining,
+    ExplainRow,
+    MakeReport,
+    MakeSample,
+    MakeValueTable,
+    ModelEstimate,
+    Progress,
+    Score,
+    Train,
+)
+from core.jobs import estimate_elsewhere, perform
 from core.plugins.workers import KeptWorkers
 from core.recipe import ModelChoice
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
@@ -91,6 +101,23 @@ def test_a_strangers_model_is_trained_asked_and_reported_like_any_other(world: W
     assert world.ask(Score(world.project, "p-1", tmp_path / "scores.csv")).rows == 1_500
     assert world.ask(MakeReport(world.project, ("p-1",), tmp_path / "report.html")).html.exists()
     assert not [name for name in sys.modules if name.startswith("plush")]
+
+
+@pytest.mark.slow
+def test_strangers_models_are_tried_in_their_workers_before_they_are_trained(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(estimate_elsewhere, "SECONDS", 4.0)
+    world.install(
+        make_plugin(tmp_path, "plush"),
+        make_plugin(tmp_path, "crashes", estimator=fitting("import os; os.kill(os.getpid(), 11)")),
+        make_plugin(tmp_path, "deaf", estimator=fitting("import time; time.sleep(600)")),
+    )
+    recipe = replace(recipe_from_toml(world.shop), models=tuple(map(ModelChoice, ("deaf", "plush", "crashes"))))
+    deaf, plush, crashes = world.ask(EstimateTraining(recipe_to_toml(recipe), 100_000)).models
+    assert (plush.model, plush.epochs, plush.tried) == ("plush", 1, 32_000)
+    assert plush.seconds > 0
+    assert (deaf, crashes) == (ModelEstimate("deaf"), ModelEstimate("crashes"))
 
 
 def test_what_goes_wrong_in_one_plugin_leaves_the_other_models_alone(world: World, tmp_path: Path) -> None:

@@ -8,15 +8,15 @@ from typing import Any, cast
 
 import pytest
 
-from core.commands import Train, Trained
-from core.jobs import elsewhere
+from core.commands import EstimateTraining, ModelEstimate, Train, Trained, TrainingEstimated
+from core.jobs import elsewhere, estimate_elsewhere
 from core.plugin_host import Host, LoadedEncoder, LoadedModel
 from core.plugins.library import Library
 from core.recipe import ModelChoice
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.sample import shop_recipe
 from core.services import JobControl, Services
-from crosslens import ModelSpec, PluginError, Task, TextEncoderSpec, parameter
+from crosslens import ModelSpec, PluginError, Stopped, Task, TextEncoderSpec, parameter
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,3 +95,63 @@ def test_a_strangers_model_may_use_an_encoder_of_its_own_plugin(asked: Asked) ->
 def test_model_and_encoder_of_two_strangers_are_refused(asked: Asked) -> None:
     with pytest.raises(PluginError, match="They come from two plugins"):
         train(asked, ModelChoice("theirs", {"encoder": "y-words"}))
+
+
+def estimated(request: EstimateTraining, seconds: float) -> TrainingEstimated:
+    models = recipe_from_toml(request.recipe).models
+    return TrainingEstimated(tuple(ModelEstimate(choice.id, 1, seconds, 1) for choice in models))
+
+
+def estimate(asked: Asked, control: JobControl, *choices: ModelChoice) -> list[tuple[str, float | None, bool]]:
+    """Return model, seconds and whether there is an obstacle; built-in models take a second, others what `ask` says."""
+    recipe = replace(shop_recipe(Path("shop.db")), models=choices)
+    services = Services(cast("Any", None), cast("Any", None), HOST, plugins=cast("Library", asked))
+    request = EstimateTraining(recipe_to_toml(recipe), 1_000)
+    found = elsewhere.perform_in_place(request, services, control, lambda request, *_: estimated(request, 1.0))
+    return [(each.model, each.seconds, bool(each.obstacle)) for each in found.models]
+
+
+THREE = (ModelChoice("own-a"), ModelChoice("theirs"), ModelChoice("own-b"))
+
+
+def test_estimates_come_from_the_workers_of_the_models_in_the_order_of_the_recipe(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(elsewhere, "ask", lambda worker, request, *_, **__: estimated(request, 2.0))
+    assert estimate(asked, JobControl(), *THREE) == [
+        ("own-a", 1.0, False),
+        ("theirs", 2.0, False),
+        ("own-b", 1.0, False),
+    ]
+
+
+def test_a_plugin_that_fails_costs_its_own_estimate(asked: Asked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any, **__: Any) -> Any:
+        raise PluginError("It crashed.")
+
+    monkeypatch.setattr(elsewhere, "ask", fail)
+    mixed = (*THREE, ModelChoice("theirs", {"encoder": "y-words"}))
+    assert estimate(asked, JobControl(), *mixed) == [
+        ("own-a", 1.0, False), ("theirs", None, False), ("own-b", 1.0, False), ("theirs", None, True),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_plugin_that_takes_too_long_is_given_up_and_a_stop_is_passed_on(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, seconds: float
+) -> None:
+    control = JobControl()
+
+    def stopped(_: Any, __: Any, lent: JobControl, **___: Any) -> Any:
+        if seconds:
+            control.stop.set()
+        assert lent.stop.is_set()
+        raise Stopped
+
+    monkeypatch.setattr(elsewhere, "ask", stopped)
+    monkeypatch.setattr(estimate_elsewhere, "SECONDS", seconds)
+    if seconds:
+        with pytest.raises(Stopped):
+            estimate(asked, control, ModelChoice("theirs"))
+    else:
+        assert estimate(asked, control, ModelChoice("theirs")) == [("theirs", None, False)]

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QHBoxLayout, QSplitter, QStackedWidget, QVBoxLayout, QWidget
 
-from core.commands import Trained
+from core.commands import ModelEstimate, Trained
 from core.run_folder import RunFolder
 from crosslens.errors import ParameterError, UserError
 from crosslens.models import ModelSpec, Task
@@ -283,12 +283,19 @@ class TrainPage(Page):
         assert self.chooser is not None
         wanted = []
         for name, card in self.chooser.cards.items():
-            choice = self.chooser.choice(name) if card.is_chosen and card.spec.estimates else None
+            choice = self.chooser.choice(name) if card.is_chosen else None
             known = None if choice is None else self.estimates.of(choice)
-            card.show_estimate("" if known is None else estimate_words(known))
+            card.show_estimate("" if known is None else self._estimate_words(card.spec, known))
             wanted += [] if choice is None else [choice]
         if self.isVisible() and self._may_train():
             self.estimates.look_at(wanted)
+
+    def _estimate_words(self, spec: ModelSpec, known: ModelEstimate) -> str:
+        """Return an estimate in words; that there is none where the last run says nothing either."""
+        words = estimate_words(known)
+        if words or self._last_words(spec):
+            return words
+        return self.tr("Time and memory are not known before the first run.")
 
     def _choice_changed(self) -> None:
         self._show_next_item()

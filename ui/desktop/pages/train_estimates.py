@@ -111,6 +111,10 @@ def estimate_words(estimate: ModelEstimate) -> str:
     """Return an estimate as a sentence; why the training would be refused; or an empty text where nothing is known."""
     if estimate.obstacle or estimate.seconds is None or estimate.epochs is None or estimate.memory is None:
         return estimate.obstacle
+    if estimate.tried:
+        return _tr("Estimate from a short try: at most about {time}. Memory: {memory} for the rows alone.").format(
+            time=duration(estimate.seconds * estimate.epochs), memory=format_bytes(estimate.memory)
+        )
     return _tr("Estimate: about {time} if all {epochs} epochs are needed, {memory} of memory.").format(
         time=duration(estimate.seconds * estimate.epochs),
         epochs=whole(estimate.epochs),
