@@ -313,7 +313,7 @@ class Library:
 
     def _source(self, row: PluginRow) -> Source:
         if row.standing is not Standing.ENABLED:
-            silent = row.standing in (Standing.DISABLED, Standing.LEFT_OUT)
+            silent = row.standing in (Standing.DISABLED, Standing.LEFT_OUT, Standing.BLOCKED)
             problems = () if silent else (Problem(row.name, row.sentence, row.details),)
             return Source(row.name, Registered(), row.key, problems)
         described = self._shelf.description(row.key)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFontDatabase
@@ -21,18 +23,19 @@ from core.commands import ChangePlugin, InspectPlugin, InstallPlugin, PluginChan
 from core.plugins.archive import BUNDLE_SUFFIX
 from core.plugins.joining import listed
 from core.plugins.library import Library
-from core.plugins.rows import PluginRow
+from core.plugins.rows import Blocked, PluginRow
 from core.ports import PluginProblem
 from crosslens.explanations import ExplanationKind
 from crosslens.models import ModelSpec, Task
 
 from ..fonts import SPACE
 from ..session import Session
+from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Card
 from ..widgets.labels import Badge, Muted, Title
 from .page import Page
-from .plugins_cards import PluginCard
+from .plugins_cards import BlockedCard, PluginCard
 from .plugins_questions import ChangedQuestion, InstallQuestion
 
 _SUFFIXES = (".whl", BUNDLE_SUFFIX)
@@ -47,6 +50,7 @@ class PluginsPage(Page):
     def __init__(self, session: Session, parent: QWidget | None = None) -> None:
         super().__init__(session, parent)
         self.cards: dict[str, PluginCard] = {}
+        self.blocked: dict[str, BlockedCard] = {}
         self.question: QDialog | None = None
         self._inner = QWidget()
         self._area = QScrollArea()
@@ -55,8 +59,10 @@ class PluginsPage(Page):
         self._area.setFrameShape(QScrollArea.Shape.NoFrame)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(BusyLine(session))
         layout.addWidget(self._area)
         self._filled = False
+        self._waits = False
         may_install = self._library is not None and not self._library.safe
         self.primary.setText(self.tr("Install from file…") if may_install else "")
         self.primary.setToolTip(self.tr("Install a plugin from a wheel or a bundle; it can also be dropped here"))
@@ -88,9 +94,8 @@ class PluginsPage(Page):
 
     def look_at(self, path: Path) -> None:
         """Find out what a file is, then ask whether to install it."""
-        self.session.ask(
-            "plugin", InspectPlugin(path), self._ask, busy=self.tr("Looking at {name}").format(name=path.name)
-        )
+        if not self._waits:  # another question would take the place of the one that is being answered
+            self._put(InspectPlugin(path), self._ask, self.tr("Looking at {name}").format(name=path.name))
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         """Accept one plugin file."""
@@ -118,7 +123,28 @@ class PluginsPage(Page):
 
     def _install(self, offer: PluginOffer) -> None:
         words = self.tr("Installing {name}").format(name=offer.name)
-        self.session.ask("plugin", InstallPlugin(offer.path, offer.sha256), self._done, busy=words)
+        self._put(InstallPlugin(offer.path, offer.sha256), self._done, words)
+
+    def _put(self, command: Any, then: Callable[[Any], None], busy: str) -> None:
+        """Put a question to the worker; until it is answered or stopped nothing else can be done here."""
+
+        def go_on(answer: Any) -> None:
+            self._wait(False)
+            then(answer)
+
+        self._wait(True)
+        self.session.ask("plugin", command, go_on, busy=busy, otherwise=self._given_up)
+
+    def _wait(self, waits: bool) -> None:
+        self._waits = waits
+        self.primary.setEnabled(not waits)
+        for card in (*self.cards.values(), *self.blocked.values()):
+            card.set_waiting(waits)
+
+    def _given_up(self) -> None:
+        """Show how things stand after a Stop or a failure."""
+        self._wait(False)
+        self.session.refresh_plugins()
 
     def _do(self, what: str, row: PluginRow) -> None:
         if what == "accept":
@@ -132,8 +158,12 @@ class PluginsPage(Page):
             "enable": self.tr("Looking into {name}"),
             "disable": self.tr("Disabling {name}"),
             "remove": self.tr("Removing {name}"),
+            "unblock": self.tr("Unblocking {name}"),
         }[what].format(name=row.name)
-        self.session.ask("plugin", ChangePlugin(what, row.key), self._done, busy=words)
+        self._put(ChangePlugin(what, row.key), self._done, words)
+
+    def _unblock(self, blocked: Blocked) -> None:
+        self._put(ChangePlugin("unblock", blocked.what), self._done, self.tr("Unblocking"))
 
     def _done(self, answer: PluginChanged) -> None:
         self.session.refresh_plugins()
@@ -148,7 +178,7 @@ class PluginsPage(Page):
     def _fill(self) -> None:
         """Make all cards anew; there are few, and what they say changes together."""
         self._filled = True
-        self.cards = {}
+        self.cards, self.blocked = {}, {}
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(3 * SPACE, 0, 3 * SPACE, 3 * SPACE)
@@ -156,6 +186,7 @@ class PluginsPage(Page):
         for card in self._make_cards():
             column.addWidget(card)
         column.addStretch(1)
+        self._wait(self._waits)
         at = self._area.verticalScrollBar().value()
         self._area.setWidget(inner)
         self._area.verticalScrollBar().setValue(at)
@@ -171,7 +202,12 @@ class PluginsPage(Page):
         for row in strangers:
             card = self.cards[row.key] = PluginCard(row)
             card.wanted.connect(lambda what, row=row: self._do(what, row))
-        return [*self._make_words(library, bool(strangers)), *self.cards.values(), *models]
+        for entry in library.blocked():
+            if not entry.name:
+                blocked = self.blocked[entry.what] = BlockedCard(entry)
+                blocked.wanted.connect(lambda entry=entry: self._unblock(entry))
+        words = self._make_words(library, bool(strangers))
+        return [*words, *self.cards.values(), *self.blocked.values(), *models]
 
     def _make_words(self, library: Library, any_there: bool) -> list[QWidget]:
         """Return what stands above the cards: the safe mode, or that nothing is installed yet."""

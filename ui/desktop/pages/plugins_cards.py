@@ -6,7 +6,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
 
-from core.plugins.rows import PluginRow, Standing
+from core.plugins.rows import Blocked, PluginRow, Standing
 
 from ..fonts import SPACE
 from ..widgets.buttons import Button, Weight
@@ -25,6 +25,9 @@ _TONES = {
 }
 
 
+_SHA256_LETTERS = 64
+
+
 class PluginCard(Card):
     """One plugin: what it is, how it stands, what is wrong; `wanted` carries what somebody asks to be done with it."""
 
@@ -33,6 +36,7 @@ class PluginCard(Card):
     def __init__(self, row: PluginRow, parent: QWidget | None = None) -> None:
         super().__init__(parent=parent)
         self.row = row
+        self._actions: list[Button] = []
         self.setAccessibleName(row.name)
         self.badge = Badge()
         tone, icon = _TONES[row.standing]
@@ -80,7 +84,9 @@ class PluginCard(Card):
             buttons.append(self._action(self.tr("Disable"), "disable"))
         elif row.standing is Standing.CHANGED:
             buttons.append(self._action(self.tr("Use as it is now…"), "accept"))
-        elif row.standing is not Standing.BLOCKED:
+        elif row.standing is Standing.BLOCKED:
+            buttons.append(self._action(self.tr("Unblock"), "unblock"))
+        else:
             text = self.tr("Try again") if row.standing is Standing.BROKEN else self.tr("Enable")
             buttons.append(self._action(text, "enable"))
         if row.standing is Standing.BROKEN:
@@ -94,7 +100,13 @@ class PluginCard(Card):
         button.setObjectName(what)
         button.setAccessibleName(self.tr("{what}: {name}").format(what=text, name=self.row.name))
         button.clicked.connect(lambda: self.wanted.emit(what))
+        self._actions.append(button)
         return button
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Let nothing be done with the plugin while something is."""
+        for button in self._actions:
+            button.setEnabled(not waiting)
 
     def _make_details(self) -> QWidget:
         panel = QWidget()
@@ -160,6 +172,37 @@ class PluginCard(Card):
             Standing.CHANGED: self.tr("changed"),
             Standing.BLOCKED: self.tr("blocked"),
         }[standing]
+
+
+class BlockedCard(Card):
+    """A plugin or file that is blocked and not installed; `wanted` when somebody asks to unblock it."""
+
+    wanted = Signal()
+
+    def __init__(self, blocked: Blocked, parent: QWidget | None = None) -> None:
+        super().__init__(parent=parent)
+        self.setAccessibleName(blocked.what)
+        badge = Badge()
+        tone, icon = _TONES[Standing.BLOCKED]
+        badge.show_as(self.tr("blocked"), tone=tone, icon_name=icon)
+        self.unblock = Button(self.tr("Unblock"), weight=Weight.QUIET)
+        self.unblock.setObjectName("unblock")
+        self.unblock.setAccessibleName(self.tr("{what}: {name}").format(what=self.unblock.text(), name=blocked.what))
+        self.unblock.clicked.connect(self.wanted)
+        head = QHBoxLayout()
+        head.setSpacing(SPACE)
+        head.addWidget(Title(self.tr("Not installed"), level=2))
+        head.addWidget(badge)
+        head.addStretch(1)
+        head.addWidget(self.unblock)
+        self.body.addLayout(head)
+        kind = self.tr("SHA-256") if len(blocked.what) == _SHA256_LETTERS else self.tr("Id")
+        facts = [(kind, blocked.what), (self.tr("Reason"), blocked.reason or self.tr("not said"))]
+        self.body.addLayout(facts_grid(facts))
+
+    def set_waiting(self, waiting: bool) -> None:
+        """Let nothing be done with it while something else is."""
+        self.unblock.setEnabled(not waiting)
 
 
 def facts_grid(facts: list[tuple[str, str]]) -> QGridLayout:

@@ -26,7 +26,8 @@ class InstallQuestion(QDialog):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(3 * SPACE, 3 * SPACE, 3 * SPACE, 2 * SPACE)
         layout.setSpacing(2 * SPACE)
-        layout.addWidget(Title(self.tr("Install {name} {version}?").format(name=offer.name, version=offer.version)))
+        words = self.tr("Replace {former} by {version}?") if offer.replaces else self.tr("Install {name} {version}?")
+        layout.addWidget(Title(words.format(name=offer.name, version=offer.version, former=offer.replaces)))
         if offer.summary:
             layout.addWidget(_plain(offer.summary))
         layout.addLayout(facts_grid(self.facts()))
