@@ -17,7 +17,11 @@ _DOCS = Path(__file__).parents[2] / "docs" / "plugins"
 @pytest.mark.skipif(sys.platform == "win32", reason="the guides are written for a Unix shell")
 @pytest.mark.parametrize(
     ("name", "last"),
-    [("writing-a-model.md", "crosslens plugin remove"), ("writing-a-text-encoder.md", "crosslens plugin list")],
+    [
+        ("writing-a-model.md", "crosslens plugin remove"),
+        ("writing-a-model-in-pytorch.md", "crosslens plugin remove"),
+        ("writing-a-text-encoder.md", "crosslens recipe shop.db"),
+    ],
 )
 def test_a_newcomer_who_follows_the_guide_gets_to_its_end(name: str, last: str, tmp_path: Path) -> None:
     ran = follow((_DOCS / name).read_text(encoding="utf-8"), tmp_path)
