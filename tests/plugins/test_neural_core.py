@@ -236,6 +236,20 @@ def test_a_resumed_training_draws_the_negatives_an_uninterrupted_one_would(data:
     shutil.rmtree(tmp_path)
 
 
+def test_a_checkpoint_of_as_many_other_rows_is_left_alone_and_said(
+    data: TrainingData, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = FolderCheckpoints(tmp_path)
+    fit(data, Parameters(epochs=1), FitContext(seed=1, checkpoints=kept))
+    others = TrainingData(data.train.take(np.arange(len(data.train))[::-1]), data.validation)
+    resumed = fit(others, Parameters(epochs=1), FitContext(seed=1, checkpoints=kept))
+    assert "belongs to other rows or parameters" in caplog.text
+    anew = fit(others, Parameters(epochs=1), FitContext(seed=1))
+    np.testing.assert_array_equal(
+        resumed.predict(data.validation).logit("click"), anew.predict(data.validation).logit("click")
+    )
+
+
 # -- steps ------------------------------------------------------------------------------------------------------------
 
 
