@@ -15,14 +15,13 @@ from torch import Tensor
 
 from crosslens import DataError, EncodedDataset, ExplainContext, ExplanationKind, FitContext, FitProgress, TrainingData
 from crosslens.testing import frozen, main_effects, main_effects_funnel, make_dataset, training_data, with_conversions
+from crosslens.testing.checkpoints import FolderCheckpoints
 from plugins import esmm
 from plugins.esmm import EsmmParameters, Variant
 from plugins.esmm.losses import EsmmLoss, ctcvr_logit
 from plugins.esmm.module import Esmm
 from plugins.funnel import Rates, product_logit, product_slopes
 from plugins.neural.batches import Batch
-
-from .folder_checkpoints import FolderCheckpoints
 
 QUICK = EsmmParameters(epochs=4, layers=(16,))
 far = st.floats(-60, 60)

@@ -23,11 +23,10 @@ from crosslens import (
     TrainingData,
 )
 from crosslens.testing import main_effects, make_dataset, training_data, xor
+from crosslens.testing.checkpoints import FolderCheckpoints
 from plugins import lightgbm_model
 from plugins.lightgbm_model import LightGBMParameters, estimator
 from plugins.lightgbm_model.matrix import feature_matrix
-
-from .folder_checkpoints import FolderCheckpoints
 
 QUICK = LightGBMParameters(num_trees=40, min_data_in_leaf=20)
 

@@ -31,6 +31,7 @@ from crosslens import (
     TrainingData,
 )
 from crosslens.testing import main_effects, training_data
+from crosslens.testing.checkpoints import FolderCheckpoints
 from plugins.neural import recipe, training
 from plugins.neural.devices import Precision, chosen_device
 from plugins.neural.embedding import FieldEmbedding
@@ -45,8 +46,6 @@ from plugins.neural.probe import MemoryNeeded, check_memory, memory_needed
 from plugins.neural.scoring import auc, log_loss
 from plugins.neural.step import Objective
 from plugins.neural.training import train_network
-
-from .folder_checkpoints import FolderCheckpoints
 
 
 @dataclass(frozen=True, slots=True)
