@@ -218,7 +218,8 @@ def _repeats(columns: Sequence[DescribedColumn], query: QuerySpec) -> dict[Colum
         if left in known and right in known:
             found[right] = _repeated(left)
         if left in known:
-            found |= _spelt_out(known[left], [each for each in columns if each.ref.source == right.source])
+            beside = [each for each in columns if each.ref.source == right.source and each.ref != right]
+            found |= _spelt_out(known[left], beside)
     return found
 
 
@@ -230,13 +231,13 @@ def _lookups(query: QuerySpec) -> Iterator[tuple[ColumnRef, ColumnRef]]:
 
 
 def _spelt_out(key: DescribedColumn, joined: Sequence[DescribedColumn]) -> dict[ColumnRef, Guess]:
-    """Return which of a key and the texts that name the same things in words to leave out.
+    """Return which of a key and the texts beside it that name the same things in words to leave out.
 
     A lookup gives each key one text; as many texts as keys mean one key per text. Users and items keep their key.
     """
     texts = [column for column in joined if column.type is ColumnType.TEXT]
-    target = key.target.name if key.target is not None else key.name
-    if words.names_one_of(target, words.USER | words.ITEM):
+    names = (key.name, key.target.name) if key.target is not None else (key.name,)
+    if any(words.names_one_of(name, words.USER | words.ITEM) for name in names):
         return {column.ref: _repeated(key.ref) for column in texts if _nearly_same_partition(key, column)}
     same = [column for column in texts if _same_partition(key, column)]
     if not same:

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from crosslens.errors import DataError, QueryError
 from crosslens.models import Task
 from crosslens.relational import ColumnType, ConnectionSpec, QuerySpec, TableInfo
-from crosslens.schema import Field, FieldRole, FieldSchema
+from crosslens.schema import Field, FieldKind, FieldRole, FieldSchema
 
+from .. import words
 from ..commands import Finding, PrepareFields
 from ..empty import no_rows
 from ..recipe import ModelChoice, Recipe, SplitMethod, SplitSpec
@@ -54,8 +55,9 @@ def suggest_recipe(
     if not prepared.rows:
         raise no_rows(prepared.query)
     fields = with_label(prepared.fields, label) if label else prepared.fields
-    if fields != prepared.fields:  # the checks are about the label, so they look again once it is known
-        asked = PrepareFields(connection, prepared.query, fields=fields, moment=moment)
+    query = ordered(prepared.query, fields)
+    if (query, fields) != (prepared.query, prepared.fields):  # checks are about label and time, so they look again
+        asked = PrepareFields(connection, query, fields=fields, moment=moment)
         prepared = prepare_fields(asked, services, control)
     of_items = all(services.host.model(choice.id).task is Task.NEXT_ITEM for choice in models)
     if not any(field.role.is_label for field in fields) and not of_items:
@@ -64,7 +66,7 @@ def suggest_recipe(
             why="A label says what happened to a row: clicked or not, bought or not.",
             do="Name one with --label, for example --label clicks.",
         )
-    method = SplitMethod.TIME if query.time else SplitMethod.RANDOM
+    method = SplitMethod.TIME if prepared.query.time else SplitMethod.RANDOM
     recipe = Recipe(connection, prepared.query, fields, SplitSpec(method), models, title=table.ref.name, moment=moment)
     if of_items:
         sequence_columns(recipe)
@@ -76,6 +78,18 @@ def with_time(query: QuerySpec, table: TableInfo) -> QuerySpec:
     """Return the query with the base's first time column as its time, if it has one."""
     times = [ref for ref in query.columns if ref.source == table.ref.name and _is_time(table, ref.column)]
     return replace(query, time=times[0]) if times else query
+
+
+def ordered(query: QuerySpec, fields: FieldSchema) -> QuerySpec:
+    """Return the query with a time if it has none: the first column of the base whose values turned out to be times."""
+    times = [
+        field.column
+        for field in fields.fields
+        if field.kind is FieldKind.TIMESTAMP
+        and field.column.source == query.base.name
+        and not words.says(field.column.column, words.BIRTH)
+    ]
+    return replace(query, time=times[0]) if times and query.time is None else query
 
 
 def with_label(fields: FieldSchema, wanted: str) -> FieldSchema:

@@ -354,6 +354,21 @@ def test_a_joined_key_repeats_the_column_that_refers_to_it() -> None:
     assert roles(shop)["item.id"] is IGNORE
 
 
+@pytest.mark.parametrize(
+    ("column", "table", "expected"),
+    [
+        ("Artikel", "品物", {"Artikel": FieldRole.ITEM, "品物.id": IGNORE, "品物.名前": IGNORE}),
+        ("Aktion", "企画", {"Aktion": IGNORE, "企画.id": IGNORE, "企画.名前": FEATURE}),
+    ],
+)
+def test_of_a_key_in_letters_and_the_name_beside_it_one_stays(
+    column: str, table: str, expected: dict[str, FieldRole]
+) -> None:
+    shop = views().table("views", **{column: table}).table(table).lookup(table, table, "views", column)
+    shop.add("views", column, TEXT, 80).add(table, "id", TEXT, 80).add(table, "名前", TEXT, 80)
+    assert roles(shop) == expected
+
+
 def test_a_name_in_words_replaces_its_key_but_not_that_of_an_item() -> None:
     shop = linked().add("campaign", "name", TEXT, 8).add("item", "title", TEXT, 78)
     found = roles(shop)

@@ -12,11 +12,11 @@ import pytest
 from core.commands import ExplainRow, MakeReport, Score, Train
 from core.jobs import perform
 from core.jobs.suggest import suggest_recipe
-from core.recipe import ModelChoice
+from core.recipe import ModelChoice, SplitMethod
 from core.recipe_toml import recipe_to_toml
 from core.run_folder import RunFolder
 from core.services import JobControl, Services
-from crosslens.relational import ConnectionSpec
+from crosslens.relational import ColumnRef, ConnectionSpec
 
 NAMES = ['a"b', "a'b", "a`b", "select", "Größe", "имя", "x; drop", "%s", ":name", "ends with space ", "MiXed", "a.b[c]"]
 
@@ -46,6 +46,29 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
         marks = ", ".join("?" * len(rows[0]))
         connection.executemany(f"INSERT INTO {quoted('select')} VALUES ({marks})", rows)
     return path
+
+
+@pytest.mark.parametrize(
+    ("column", "texts", "method"),
+    [
+        ("gezeigt am", ("2026-10-01 08:00:00", "2026-10-02 09:30:00", "2026-10-03 10:00:00"), SplitMethod.TIME),
+        ("geboren am", ("1990-10-01", "1985-01-02", "2001-03-03"), SplitMethod.RANDOM),
+        ("gezeigt am", ("früh", "mittags", "spät"), SplitMethod.RANDOM),
+    ],
+)
+def test_rows_are_parted_by_times_that_are_told_by_their_values(
+    column: str, texts: tuple[str, ...], method: SplitMethod, services: Services, tmp_path: Path
+) -> None:
+    rows = [(number, texts[number % 3], number % 4 == 0) for number in range(60)]
+    with closing(sqlite3.connect(tmp_path / "shop.db")) as connection, connection:
+        connection.execute(f"CREATE TABLE views (id INTEGER PRIMARY KEY, {quoted(column)} TEXT, clicked INTEGER)")
+        connection.executemany("INSERT INTO views VALUES (?, ?, ?)", rows)
+    recipe = suggest_recipe(
+        ConnectionSpec("sqlite", str(tmp_path / "shop.db")),
+        base="", label="clicked", models=(ModelChoice("logistic"),), services=services, control=JobControl(),
+    ).recipe  # fmt: skip
+    assert recipe.split.method is method
+    assert recipe.query.time == (ColumnRef("views", column) if method is SplitMethod.TIME else None)
 
 
 def test_strange_names_travel_from_the_database_to_the_report(
