@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ..entmax import entmax_and_slope, entmax_into
+from ..neural.batches import row_slices
+from ..neural.threads import shares, spread
 
 _BLOCK = 1 << 18
 """Numbers per block: 1 MiB of float32, the second-level cache of a core."""
@@ -44,19 +46,25 @@ class _Exponents(torch.autograd.Function):
         rows, fields, width = embedded.shape
         sums = embedded.new_empty(rows, width, values.shape[1])
         keep = any(context.needs_input_grad)
-        gates: list[Tensor] = []
-        rooms = _Rooms(embedded, values)
-        for block in _blocks(rows, fields * values.shape[1]):
-            part = embedded[block]
-            scores, room, *own = rooms.of(len(part))
-            gate, slope = (torch.empty_like(room) for _ in range(2)) if keep else own
-            torch.mm(part.reshape(-1, width), alignment, out=scores.flatten(0, 1))
-            entmax_into(scores, alpha, 1, p=gate, slope=slope, room=room)
-            torch.bmm(part.transpose(1, 2), torch.mul(gate, values, out=room), out=sums[block])
-            if power:
-                sums[block].exp_()
-            if keep:
-                gates += (gate, slope)
+
+        def weigh(blocks: list[slice]) -> list[Tensor]:
+            kept: list[Tensor] = []
+            rooms = _Rooms(embedded, values)
+            for block in blocks:
+                part = embedded[block]
+                scores, room, *own = rooms.of(len(part))
+                gate, slope = (torch.empty_like(room) for _ in range(2)) if keep else own
+                torch.mm(part.reshape(-1, width), alignment, out=scores.flatten(0, 1))
+                entmax_into(scores, alpha, 1, p=gate, slope=slope, room=room)
+                torch.bmm(part.transpose(1, 2), torch.mul(gate, values, out=room), out=sums[block])
+                if power:
+                    sums[block].exp_()
+                if keep:
+                    kept += (gate, slope)
+            return kept
+
+        kept = spread(weigh, shares(_blocks(rows, fields * values.shape[1])))
+        gates = (tensor for share in kept for tensor in share)
         context.save_for_backward(embedded, alignment, values, sums if power else None, *gates)
         return sums
 
@@ -66,18 +74,24 @@ class _Exponents(torch.autograd.Function):
         embedded, alignment, values, powers, *gates = context.saved_tensors
         rows, fields, width = embedded.shape
         to_embedded = torch.empty_like(embedded, memory_format=torch.contiguous_format)
-        to_alignment, to_values = torch.zeros_like(alignment), torch.zeros_like(values)
-        blocks, rooms = _blocks(rows, fields * values.shape[1]), _Rooms(embedded, values)
-        for block, gate, slope in zip(blocks, gates[::2], gates[1::2], strict=True):
-            part = embedded[block]
-            sums = gradient[block] if powers is None else gradient[block] * powers[block]
-            to_weights, room, *_ = rooms.of(len(part))
-            torch.bmm(part, sums, out=to_weights)
-            to_values += torch.mul(to_weights, gate, out=room).sum(0)
-            torch.bmm(torch.mul(gate, values, out=room), sums.transpose(1, 2), out=to_embedded[block])
-            to_scores = _through_entmax(to_weights.mul_(values), slope).flatten(0, 1)
-            to_alignment.addmm_(part.reshape(-1, width).T, to_scores)
-            to_embedded[block].flatten(0, 1).addmm_(to_scores, alignment.T)
+
+        def pass_back(blocks: list[tuple[slice, Tensor, Tensor]]) -> tuple[Tensor, Tensor]:
+            to_alignment, to_values = torch.zeros_like(alignment), torch.zeros_like(values)
+            rooms = _Rooms(embedded, values)
+            for block, gate, slope in blocks:
+                part = embedded[block]
+                sums = gradient[block] if powers is None else gradient[block] * powers[block]
+                to_weights, room, *_ = rooms.of(len(part))
+                torch.bmm(part, sums, out=to_weights)
+                to_values += torch.mul(to_weights, gate, out=room).sum(0)
+                torch.bmm(torch.mul(gate, values, out=room), sums.transpose(1, 2), out=to_embedded[block])
+                to_scores = _through_entmax(to_weights.mul_(values), slope).flatten(0, 1)
+                to_alignment.addmm_(part.reshape(-1, width).T, to_scores)
+                to_embedded[block].flatten(0, 1).addmm_(to_scores, alignment.T)
+            return to_alignment, to_values
+
+        blocks = zip(_blocks(rows, fields * values.shape[1]), gates[::2], gates[1::2], strict=True)
+        to_alignment, to_values = map(sum, zip(*spread(pass_back, shares(blocks)), strict=True))
         return to_embedded, to_alignment, to_values, None, None
 
 
@@ -101,8 +115,7 @@ def _through_entmax(gradient: Tensor, slope: Tensor) -> Tensor:
 
 
 def _blocks(rows: int, size: int) -> Iterator[slice]:
-    step = _rows_of_a_block(size)
-    return (slice(start, min(start + step, rows)) for start in range(0, rows, step))
+    return row_slices(rows, _rows_of_a_block(size))
 
 
 def _rows_of_a_block(size: int) -> int:

@@ -12,12 +12,14 @@ the softmax run along fields as the second last axis. Measured on one core, 10 f
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from ..neural.batches import row_slices
+from ..neural.threads import spread
 
 BLOCK = 512
 """Rows per block: what they keep stays in the shared cache, and calls still weigh little."""
@@ -43,18 +45,20 @@ class _Attend(torch.autograd.Function):
     def forward(context: Any, entered: Tensor, projection: Tensor, heads: int) -> Tensor:
         rows, fields, _ = entered.shape
         left = entered.new_empty(rows, fields, heads, projection.shape[1] // (4 * heads))
-        keep, kept = any(context.needs_input_grad), []
-        for block in _blocks(rows):
+        keep = any(context.needs_input_grad)
+
+        def attend_block(block: slice) -> tuple[Tensor, Tensor] | tuple[()]:
             projected = _projected(entered[block], projection, heads)
             query, key, value = mixed = _heads_first(projected[:, :, :3])  # (B*H, F, D) each
             attention = torch.softmax(torch.bmm(key, query.transpose(1, 2)), 1)  # (B*H, G, F)
             taken = torch.bmm(attention.transpose(1, 2), value).view(-1, heads, fields, left.shape[3])
             torch.add(taken.transpose(1, 2), projected[:, :, 3], out=left[block]).relu_()
-            if keep:
-                kept += [mixed, attention]
+            return (mixed, attention) if keep else ()
+
+        kept = spread(attend_block, row_slices(rows, BLOCK))
         result = left.flatten(2)
         context.heads = heads
-        context.save_for_backward(entered, projection, result, *kept)
+        context.save_for_backward(entered, projection, result, *(tensor for block in kept for tensor in block))
         return result
 
     @staticmethod
@@ -62,14 +66,16 @@ class _Attend(torch.autograd.Function):
     def backward(context: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         entered, projection, result, *kept = context.saved_tensors
         to_entered = torch.empty_like(entered, memory_format=torch.contiguous_format)
-        to_projection = torch.zeros_like(projection)
-        blocks = _blocks(len(entered))
-        for block, mixed, attention in zip(blocks, kept[::2], kept[1::2], strict=True):
+
+        def to_block(given: tuple[slice, Tensor, Tensor]) -> Tensor:
+            block, mixed, attention = given
             passed = torch.ops.aten.threshold_backward(gradient[block], result[block], 0)
             part, to_projected = entered[block].flatten(0, 1), _to_projected(passed, mixed, attention, context.heads)
             torch.mm(to_projected, projection.T, out=to_entered[block].view_as(part))
-            to_projection.addmm_(part.T, to_projected)
-        return to_entered, to_projection, None
+            return part.T @ to_projected
+
+        parts = spread(to_block, zip(row_slices(len(entered), BLOCK), kept[::2], kept[1::2], strict=True))
+        return to_entered, torch.stack(parts).sum(0), None
 
 
 def _to_projected(passed: Tensor, mixed: Tensor, attention: Tensor, heads: int) -> Tensor:
@@ -101,7 +107,3 @@ def _heads_first(projected: Tensor) -> Tensor:
     """Return (parts, B*H, F, D) for (B, F, parts, H, D), copied together: tiny products want neighbouring numbers."""
     rows, fields, parts, heads, width = projected.shape
     return projected.permute(2, 0, 3, 1, 4).reshape(parts, rows * heads, fields, width)
-
-
-def _blocks(rows: int) -> Iterator[slice]:
-    return (slice(start, min(start + BLOCK, rows)) for start in range(0, rows, BLOCK))

@@ -47,9 +47,18 @@ def batch_count(rows: int, size: int) -> int:
 
 def chunks(data: EncodedDataset, size: int, device: torch.device) -> Iterator[tuple[slice, Tensor, Tensor]]:
     """Yield (rows, ids, values) of consecutive rows; the arrays themselves are never handed out."""
-    for start in range(0, len(data), size):
-        rows = slice(start, min(start + size, len(data)))
-        yield rows, _tensor(data.ids[rows].copy(), device), _tensor(data.values[rows].copy(), device)
+    for rows in row_slices(len(data), size):
+        yield rows, *chunk(data, rows, device)
+
+
+def row_slices(rows: int, size: int) -> Iterator[slice]:
+    """Yield consecutive slices of at most `size` of so many rows."""
+    return (slice(start, min(start + size, rows)) for start in range(0, rows, size))
+
+
+def chunk(data: EncodedDataset, rows: slice, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return ids and values of some rows, copied."""
+    return _tensor(data.ids[rows].copy(), device), _tensor(data.values[rows].copy(), device)
 
 
 def _tensor(array: np.ndarray, device: torch.device) -> Tensor:

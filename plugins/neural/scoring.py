@@ -11,8 +11,9 @@ from crosslens.data import Float64Array
 
 from ..areas import auc
 from ..labels import has_both_classes
-from .batches import chunks
+from .batches import chunk, row_slices
 from .network import Network
+from .threads import spread
 
 __all__ = ["auc", "log_loss", "predict_logits", "validation_metrics"]
 
@@ -25,9 +26,16 @@ def predict_logits(network: Network, data: EncodedDataset, outputs: int) -> Floa
     network.eval()
     logits = np.empty((len(data), outputs), np.float64)
     device = next(network.parameters()).device
+
+    def score(rows: slice) -> None:
+        logits[rows] = network(*chunk(data, rows, device)).float().cpu().numpy()
+
     with torch.inference_mode():
-        for rows, ids, values in chunks(data, _CHUNK, device):
-            logits[rows] = network(ids, values).float().cpu().numpy()
+        if device.type == "cpu":
+            spread(score, row_slices(len(data), _CHUNK))
+        else:
+            for rows in row_slices(len(data), _CHUNK):
+                score(rows)
     return logits
 
 
