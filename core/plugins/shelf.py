@@ -32,6 +32,7 @@ class Shelf:
         """Return every plugin that is not built in, installed ones first. Raises nothing about a single plugin."""
         state = read_state(self.folder)
         rows = [self._installed_row(key, records, state) for key, records in self.records().items()]
+        rows.sort(key=lambda row: (row.name.casefold(), row.key))
         problems: list[Problem] = []
         rows += [self._point_row(point, state) for point in entry_points(problems)]
         if self.safe:

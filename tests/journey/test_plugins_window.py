@@ -19,6 +19,7 @@ from tests.zoo.wheels import make_plugin, plugin_id
 from ui.desktop.application import destroy, make_window
 from ui.desktop.pages.plugins import PluginsPage
 from ui.desktop.pages.plugins_questions import ChangedQuestion, InstallQuestion
+from ui.desktop.widgets.busy_line import BusyLine
 from ui.desktop.window import MainWindow
 
 from .clicks import click_primary, drop, prepare, qapp
@@ -116,6 +117,23 @@ def test_a_plugin_is_installed_used_changed_and_removed_without_a_restart(
     press(page, "remove")
     qtbot.waitUntil(lambda: KEY not in page.cards, timeout=PATIENCE)
     assert "plush" not in [model.id for model in session.models]
+
+
+@pytest.mark.slow
+def test_an_installation_is_stopped_and_nothing_of_it_stays(
+    window: MainWindow, qtbot: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    mark = tmp_path / "mark"
+    code = f"import pathlib, time\npathlib.Path({str(mark)!r}).touch()\ntime.sleep(60)\n"
+    page = install(window, qtbot, make_plugin(tmp_path, "plush", code=code), monkeypatch)
+    qtbot.waitUntil(mark.exists, timeout=PATIENCE)
+    assert window.session.busy == "Installing plush"
+    page.findChild(BusyLine).findChild(QPushButton).click()
+    qtbot.waitUntil(lambda: not window.session.busy, timeout=PATIENCE)
+    assert standing(page) == ""
+    assert not (tmp_path / "data" / "plugins" / KEY).exists()
+    install(window, qtbot, make_plugin(tmp_path, "plush"), monkeypatch)
+    qtbot.waitUntil(lambda: standing(page) == "enabled", timeout=PATIENCE)
 
 
 def test_cancel_installs_nothing(window: MainWindow, qtbot: Any, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, QTimer
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QFontDatabase
 from PySide6.QtWidgets import (
     QDialog,
@@ -29,7 +29,7 @@ from crosslens.explanations import ExplanationKind
 from crosslens.models import ModelSpec, Task
 
 from ..fonts import SPACE
-from ..session import Session
+from ..session import Notice, Session
 from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import Card
@@ -116,10 +116,16 @@ class PluginsPage(Page):
         if offer.trusted:  # this very file was agreed to before
             self._install(offer)
             return
-        self.question = InstallQuestion(offer, self)
-        self.question.accepted.connect(lambda: self._install(offer))
-        self.question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        self.question.open()
+        question = InstallQuestion(offer, self)
+        question.accepted.connect(lambda: self._install(offer))
+        self._open(question)
+
+    def _open(self, question: QDialog) -> None:
+        """Show a question, which is gone once it is answered."""
+        self.question = question
+        question.finished.connect(lambda _: setattr(self, "question", None))
+        question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        question.open()
 
     def _install(self, offer: PluginOffer) -> None:
         words = self.tr("Installing {name}").format(name=offer.name)
@@ -149,10 +155,8 @@ class PluginsPage(Page):
     def _do(self, what: str, row: PluginRow) -> None:
         if what == "accept":
             question = ChangedQuestion(row, self)
-            question.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
             question.use_button.clicked.connect(lambda: self._do("enable", row))
-            self.question = question
-            question.open()
+            self._open(question)
             return
         words = {
             "enable": self.tr("Looking into {name}"),
@@ -168,7 +172,11 @@ class PluginsPage(Page):
     def _done(self, answer: PluginChanged) -> None:
         self.session.refresh_plugins()
         if answer.problem:
-            self.session.notify(answer.problem, tone="bad")
+            self.session.notify(Notice(answer.problem, do=self.tr("Its card below tells more."), tone="bad"))
+        card = next((card for card in self.cards.values() if card.row.name == answer.name), None)
+        if card is not None:
+            # Its place is known once the page has been laid out.
+            QTimer.singleShot(0, card, lambda: self._area.ensureWidgetVisible(card))
 
     def _changed(self) -> None:
         self._filled = False
@@ -200,7 +208,7 @@ class PluginsPage(Page):
         rows = listed(library, host)
         strangers = [row for row in rows if row.standing != "built-in"]
         for row in strangers:
-            card = self.cards[row.key] = PluginCard(row)
+            card = self.cards[row.key] = PluginCard(row, safe=library.safe)
             card.wanted.connect(lambda what, row=row: self._do(what, row))
         for entry in library.blocked():
             if not entry.name:
@@ -217,7 +225,9 @@ class PluginsPage(Page):
             ]
         if any_there:
             return []
-        words = self.tr("Nothing is installed yet. A plugin is a file (.whl or .crosslens-plugin); drop it here.")
+        words = self.tr(
+            "Nothing is installed yet. A plugin is a file (.whl or .crosslens-plugin): install it, or drop it here."
+        )
         return [Words(words)]
 
 

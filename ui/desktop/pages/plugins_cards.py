@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QFontDatabase, QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QPlainTextEdit, QVBoxLayout, QWidget
@@ -26,16 +28,23 @@ _TONES = {
 
 
 _SHA256_LETTERS = 64
+_LONG_NAME = 30
+"""Letters from which on a name gets several lines, so that there is room for the buttons beside it."""
+_LONG_WORD = re.compile(r"\w*[/\\_.:-](?=\w)|\w{30}(?=\w)")
 
 
 class PluginCard(Card):
-    """One plugin: what it is, how it stands, what is wrong; `wanted` carries what somebody asks to be done with it."""
+    """One plugin: what it is, how it stands, what is wrong; `wanted` carries what somebody asks to be done with it.
+
+    In safe mode (`safe`) nothing is offered that would run its code.
+    """
 
     wanted = Signal(str)
 
-    def __init__(self, row: PluginRow, parent: QWidget | None = None) -> None:
+    def __init__(self, row: PluginRow, parent: QWidget | None = None, *, safe: bool = False) -> None:
         super().__init__(parent=parent)
         self.row = row
+        self._safe = safe
         self._actions: list[Button] = []
         self.setAccessibleName(row.name)
         self.badge = Badge()
@@ -44,11 +53,13 @@ class PluginCard(Card):
         self.sentence = self._words(row.sentence)
         self.about = self._words(row.summary)
         self.body.addLayout(self._make_head())
-        self.body.addWidget(self.about)
         self.body.addWidget(self.sentence)
+        if advice := self._advice(row.standing):
+            self.body.addWidget(Muted(advice))
+        self.body.addWidget(self.about)
         models = ", ".join(model.title for model in row.models)
         if models:
-            self.body.addWidget(Muted(self.tr("Brings: {models}").format(models=models)))
+            self.body.addWidget(Muted(self.tr("Brings: {models}").format(models=breakable(models))))
         self.details = self._make_details()
         self.details.hide()
         self.body.addWidget(self.details)
@@ -56,7 +67,10 @@ class PluginCard(Card):
     def _make_head(self) -> QHBoxLayout:
         head = QHBoxLayout()
         head.setSpacing(SPACE)
-        head.addWidget(Title(self.row.name, level=2))
+        is_long = len(self.row.name) > _LONG_NAME
+        name = Title(breakable(self.row.name), level=2)
+        name.setWordWrap(is_long)
+        head.addWidget(name, int(is_long))
         if self.row.version:
             head.addWidget(Muted(self.row.version, wrap=False))
         head.addWidget(self.badge)
@@ -66,7 +80,7 @@ class PluginCard(Card):
                 self.tr("Version {version} is removed at the next start.").format(version=self.row.former)
             )
             head.addWidget(update)
-        head.addStretch(1)
+        head.addStretch(int(not is_long))
         for button in self._make_buttons():
             head.addWidget(button)
         return head
@@ -82,11 +96,11 @@ class PluginCard(Card):
             return buttons
         if row.standing in (Standing.ENABLED, Standing.LEFT_OUT):
             buttons.append(self._action(self.tr("Disable"), "disable"))
-        elif row.standing is Standing.CHANGED:
+        elif row.standing is Standing.CHANGED and not self._safe:
             buttons.append(self._action(self.tr("Use as it is now…"), "accept"))
         elif row.standing is Standing.BLOCKED:
             buttons.append(self._action(self.tr("Unblock"), "unblock"))
-        else:
+        elif not self._safe:
             text = self.tr("Try again") if row.standing is Standing.BROKEN else self.tr("Enable")
             buttons.append(self._action(text, "enable"))
         if row.standing is Standing.BROKEN:
@@ -111,7 +125,7 @@ class PluginCard(Card):
     def _make_details(self) -> QWidget:
         panel = QWidget()
         layout = QVBoxLayout(panel)
-        layout.setContentsMargins(0, 0, 0, 0)
+        layout.setContentsMargins(0, SPACE, 0, 0)
         layout.setSpacing(SPACE)
         layout.addLayout(facts_grid(self.facts()))
         if self.row.details:
@@ -155,11 +169,22 @@ class PluginCard(Card):
         return "\n".join(line for line in lines if line)
 
     def _words(self, text: str) -> QLabel:
-        label = QLabel(text)
+        label = QLabel(breakable(text))
         label.setTextFormat(Qt.TextFormat.PlainText)
         label.setWordWrap(True)
         label.setVisible(bool(text))
         return label
+
+    def _advice(self, standing: Standing) -> str:
+        """Return what to do about a plugin that is not in use, where its sentence does not say it."""
+        return {
+            Standing.BROKEN: self.tr(
+                "Its author needs what Details says. Try again once it is mended, or install another version."
+            ),
+            Standing.CHANGED: self.tr("If you did not change it yourself, remove it and install it again."),
+            Standing.BLOCKED: self.tr("It cannot be used or installed. Once unblocked it can be enabled again."),
+            Standing.NEW: self.tr("It was installed into the Python of this app. Enable looks into it."),
+        }.get(standing, "")
 
     def _standing(self, standing: Standing) -> str:
         return {
@@ -197,7 +222,7 @@ class BlockedCard(Card):
         head.addWidget(self.unblock)
         self.body.addLayout(head)
         kind = self.tr("SHA-256") if len(blocked.what) == _SHA256_LETTERS else self.tr("Id")
-        facts = [(kind, blocked.what), (self.tr("Reason"), blocked.reason or self.tr("not said"))]
+        facts = [(kind, blocked.what), (self.tr("Reason"), breakable(blocked.reason) or self.tr("not said"))]
         self.body.addLayout(facts_grid(facts))
 
     def set_waiting(self, waiting: bool) -> None:
@@ -205,8 +230,13 @@ class BlockedCard(Card):
         self.unblock.setEnabled(not waiting)
 
 
+def breakable(text: str) -> str:
+    """Return a text whose long words (paths, ids) may be broken: a label is never narrower than its longest word."""
+    return _LONG_WORD.sub("\\g<0>\u200b", text)
+
+
 def facts_grid(facts: list[tuple[str, str]]) -> QGridLayout:
-    """Return names and values as two columns; values wrap anywhere and can be selected."""
+    """Return names and values as two columns; values wrap and can be selected."""
     grid = QGridLayout()
     grid.setHorizontalSpacing(2 * SPACE)
     grid.setVerticalSpacing(4)

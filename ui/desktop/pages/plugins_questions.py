@@ -32,6 +32,7 @@ class InstallQuestion(QDialog):
             layout.addWidget(_plain(offer.summary))
         layout.addLayout(facts_grid(self.facts()))
         layout.addLayout(self._make_warning())
+        layout.addStretch(1)
         layout.addWidget(self._make_buttons())
 
     def facts(self) -> list[tuple[str, str]]:
@@ -70,7 +71,8 @@ class InstallQuestion(QDialog):
 
     def _make_buttons(self) -> QDialogButtonBox:
         box = QDialogButtonBox()
-        self.install = box.addButton(self.tr("Install"), QDialogButtonBox.ButtonRole.AcceptRole)
+        words = self.tr("Replace") if self.offer.replaces else self.tr("Install")
+        self.install = box.addButton(words, QDialogButtonBox.ButtonRole.AcceptRole)
         self.cancel = box.addButton(self.tr("Cancel"), QDialogButtonBox.ButtonRole.RejectRole)
         self.install.setAutoDefault(False)
         self.cancel.setDefault(True)
