@@ -33,6 +33,7 @@ from crosslens.errors import ParameterError, ProjectError, UserError
 from crosslens.plain import to_plain
 from crosslens.runs import RunRecord
 
+from .choosing import chosen_run, run_in
 from .connecting import named_source, unlocked
 from .funnel import evidence_by_output, print_funnel
 from .next_item import print_next_item
@@ -173,7 +174,7 @@ def explain(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         return
 
     def show(project: ProjectStore) -> None:
-        record = project.run(options.run)
+        record = run_in(project, options.run)
         folder = RunFolder(project.run_folder(record.id))
         output = _output(options.output, record, folder)
         evidence, terms = output.evidence(), output.terms()
@@ -196,7 +197,8 @@ def _output(name: str, record: RunRecord, folder: RunFolder) -> OutputFolder:
 
 def _explain_row(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     changes = dict(_change(text) for text in options.set)
-    request = ExplainRow(options.project.absolute(), options.run, options.row, changes, options.output)
+    run = chosen_run(options.run, options.project, parts)
+    request = ExplainRow(options.project.absolute(), run, options.row, changes, options.output)
     with terminal.job() as control:
         found: RowExplained = perform(request, parts.services(threads=options.threads), control)
     heads = (TableColumn("field"), TableColumn("value"), TableColumn("share of the logit", Align.RIGHT, decimals=3))
@@ -218,7 +220,8 @@ def _change(text: str) -> tuple[str, str]:
 
 def report(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Write the report of some runs."""
-    made = make_report(options.out, tuple(options.runs), options, parts, terminal)
+    chosen = tuple(chosen_run(each, options.project, parts) for each in options.runs)
+    made = make_report(options.out, chosen, options, parts, terminal)
     terminal.say(f"The report is in {made}.")
     terminal.result({"report": str(made)})
 

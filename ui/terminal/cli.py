@@ -25,6 +25,7 @@ from .terminal import Terminal
 
 __all__ = ["Parts", "run"]
 
+RUN_HELP = "a run: its id, a part of it that no other has, a model (its latest run), or latest"
 SAFE_MODE_VARIABLE = "CROSSLENS_SAFE_MODE"
 """Environment variable that leaves strangers' plugins out, here and in the processes started from here."""
 
@@ -211,7 +212,7 @@ def _explain(commands: Commands) -> None:
     command = _command(
         commands, "explain", "actions:explain", "Show what drives a run: fields, interactions, or one row."
     )
-    command.add_argument("run", metavar="RUN")
+    command.add_argument("run", metavar="RUN", help=RUN_HELP)
     command.add_argument("--row", type=int, default=None, metavar="N", help="explain one row of the test part")
     command.add_argument(
         "--set", action="append", default=[], metavar="FIELD=VALUE", help="what if a field had another value"
@@ -228,7 +229,7 @@ def _recommend(commands: Commands) -> None:
     command = _command(
         commands, "recommend", "next_item:recommend", "Show what a next-item run recommends to a test user, and why."
     )
-    command.add_argument("run", metavar="RUN")
+    command.add_argument("run", metavar="RUN", help=RUN_HELP)
     command.add_argument("--user", required=True, metavar="USER", help="a test user, as the source names them")
     command.add_argument("--top", type=int, default=10, metavar="N", help="length of the list (%(default)s)")
     command.add_argument("--why", type=int, default=1, metavar="RANK", help="explain the item at this rank; 0: none")
@@ -240,7 +241,7 @@ def _predict(commands: Commands) -> None:
     command = _command(
         commands, "predict", "exporting:predict", "Score rows with a trained run, into a file or a new table."
     )
-    command.add_argument("run", metavar="RUN")
+    command.add_argument("run", metavar="RUN", help=RUN_HELP)
     command.add_argument(
         "output", metavar="OUTPUT", help="a .csv, .parquet or .xlsx file; with --table a database (a file or a URL)"
     )
@@ -266,14 +267,14 @@ def _export_model(commands: Commands) -> None:
     command = _command(
         commands, "export-model", "exporting:export_model", "Write a trained model for use outside: ONNX, or a folder."
     )
-    command.add_argument("run", metavar="RUN")
+    command.add_argument("run", metavar="RUN", help=RUN_HELP)
     command.add_argument("output", type=Path, metavar="FILE.onnx|FOLDER", help="an ONNX file, or a new folder")
     _with_project(command)
 
 
 def _report(commands: Commands) -> None:
     command = _command(commands, "report", "actions:report", "Write the report of one or more runs as HTML or PDF.")
-    command.add_argument("runs", nargs="*", metavar="RUN", help="runs (all finished ones)")
+    command.add_argument("runs", nargs="*", metavar="RUN", help="runs, each named as for explain (all finished ones)")
     command.add_argument("--out", type=Path, default=Path("report.html"), metavar="FILE", help=".html or .pdf")
     command.add_argument("--title", default="", metavar="TEXT")
     command.add_argument("--notes", default="", metavar="TEXT")

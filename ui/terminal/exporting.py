@@ -12,6 +12,7 @@ from core.jobs import perform
 from core.recipe_toml import recipe_from_toml
 from crosslens.relational import ConnectionSpec
 
+from .choosing import chosen_run
 from .connecting import named_source, named_target, unlocked
 from .parts import Parts
 from .terminal import Terminal
@@ -24,19 +25,20 @@ def predict(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     services = parts.services(threads=options.threads)
     source: ConnectionSpec | None = None
     into = _target(options, parts, terminal)
+    run = chosen_run(options.run, options.project, parts)
     if options.database:
         source, services = named_source(options.database, options, services, terminal)
     else:
         project = services.projects.open(options.project.absolute())
         try:
-            recipe = recipe_from_toml(project.run(options.run).recipe)
+            recipe = recipe_from_toml(project.run(run).recipe)
         finally:
             project.close()
         services = unlocked(recipe.source, services, terminal)
     columns = options.columns or ("all" if into is None else "key")
     request = Score(
         options.project.absolute(),
-        options.run,
+        run,
         Path(options.output).absolute() if into is None else Path(),
         source,
         options.top,
@@ -71,7 +73,8 @@ def _file_target(found: ConnectionSpec) -> ConnectionSpec:
 
 def export_model(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Write a trained model as ONNX or as a folder."""
-    request = ExportModel(options.project.absolute(), options.run, options.output.absolute())
+    run = chosen_run(options.run, options.project, parts)
+    request = ExportModel(options.project.absolute(), run, options.output.absolute())
     with terminal.job() as control:
         made: ModelExported = perform(request, parts.services(), control)
     terminal.say(f"The model is in {made.output}.")

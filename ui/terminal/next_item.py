@@ -20,6 +20,7 @@ from crosslens.errors import ParameterError
 from crosslens.plain import to_plain
 from crosslens.runs import RunRecord
 
+from .choosing import run_in
 from .parts import Parts
 from .terminal import Terminal
 
@@ -52,7 +53,7 @@ def recommend(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     folder = options.project.absolute()
     project = services.projects.open(folder)
     try:
-        record = project.run(options.run)
+        record = run_in(project, options.run)
         user = _place_of(options.user, NextItemFiles(project.run_folder(record.id)).users())
     finally:
         project.close()
