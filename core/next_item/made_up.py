@@ -48,6 +48,7 @@ def made_up_encoders(ids: tuple[str, ...], *, seed: int = 0) -> TextEncoders:
 
     def encode(_: str, __: dict[str, object], train: SequenceDataset) -> Float32Array:
         drawn = np.random.default_rng(seed).standard_normal((train.catalogue.size, _DIMENSIONS), np.float32)
-        return drawn / np.linalg.norm(drawn, axis=1, keepdims=True)
+        drawn /= np.linalg.norm(drawn, axis=1, keepdims=True)
+        return drawn
 
     return TextEncoders(ids, encode)
