@@ -6,13 +6,11 @@ here imports a plugin: what one brings is found out by a process of its own (`lo
 
 from __future__ import annotations
 
-import re
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from uuid import UUID
 
 from crosslens.errors import PluginError
 
@@ -20,20 +18,18 @@ from ..files import write_json
 from ..plugin_host import Source
 from . import store
 from .archive import PluginFile, opened_plugin
+from .block_list import blockable, refuse_blocked, with_blocked, without_blocked
 from .described import specs
-from .entry_points import KEY_PREFIX
 from .guard import Problem, Registered, said
 from .loading import Loadable, interrupted
 from .looking import look_into
 from .manifest import incompatibility
 from .processes import LOAD_SECONDS, WorkerOf
 from .rows import Blocked, PluginRow, Standing
-from .shelf import Shelf, blocked_words
+from .shelf import Shelf
 from .state import PluginState, State, read_state, write_state
 from .stopping import Check, go_on
 from .workers import KeptWorkers
-
-_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 class Library:
@@ -99,7 +95,7 @@ class Library:
         """
         self._refuse_in_safe_mode()
         with opened_plugin(path, wheelhouse=wheelhouse, check=check) as plugin:
-            self._refuse_blocked(plugin.manifest.id, plugin.sha256)
+            refuse_blocked(read_state(self.folder), plugin.manifest.id, plugin.sha256)
             self._refuse_another(plugin)
             if sha256 and sha256 != plugin.sha256:
                 raise PluginError(f"{path.name} is another file than the one you agreed to.", do="Look at it again.")
@@ -113,7 +109,7 @@ class Library:
         """
         self._refuse_in_safe_mode()
         row = self.row(key)
-        self._refuse_blocked(key, row.sha256)
+        refuse_blocked(read_state(self.folder), key, row.sha256)
         with self._accepted(row):
             self.describe(key, check=check)
         return self.row(key)
@@ -141,12 +137,13 @@ class Library:
 
         PluginError if `wanted` is none of these.
         """
-        what, rows = self._blockable(wanted)
+        rows = self.rows()
+        if any(row.name == wanted for row in rows):
+            wanted = self.row(wanted).key  # PluginError where several have the name
+        what, about = blockable(wanted, rows)
         with self._changing() as state:
-            for row in rows:
-                state = state.with_plugin(row.key, replace(state.of(row.key), enabled=False, problem="", details=""))
-            write_state(self.folder, replace(state, blocked={**state.blocked, what: reason}))
-        return Blocked(what, reason, rows[0].name if rows else "")
+            write_state(self.folder, with_blocked(state, what, reason, about))
+        return Blocked(what, reason, about[0].name if about else "")
 
     def unblock(self, wanted: str) -> Blocked:
         """Take a plugin off the block list; one that is here stays disabled. PluginError if it is not blocked."""
@@ -158,10 +155,7 @@ class Library:
                 raise PluginError(
                     f"{row.name if row else wanted} is not blocked.", do="crosslens plugin blocked lists what is."
                 )
-            write_state(
-                self.folder,
-                replace(state, blocked={what: why for what, why in state.blocked.items() if what not in names}),
-            )
+            write_state(self.folder, without_blocked(state, names))
         return Blocked(found[0], state.blocked[found[0]], row.name if row else "")
 
     def describe(self, key: str, *, check: Check = go_on) -> None:
@@ -260,23 +254,6 @@ class Library:
                 store.write_record(folder, record)
             raise
 
-    def _blockable(self, wanted: str) -> tuple[str, list[PluginRow]]:
-        """Return what stands for a plugin on the block list, and which plugins here it is about."""
-        rows = self.rows()
-        if any(wanted in (row.key, row.name) for row in rows):
-            row = self.row(wanted)
-            return row.key, [row]
-        what = wanted.lower()
-        if _SHA256.fullmatch(what):
-            return what, [row for row in rows if row.sha256 == what]
-        if _is_id(what) or wanted.startswith(KEY_PREFIX):
-            return what, []
-        raise PluginError(
-            f"There is no plugin {wanted!r}.",
-            do="Give the name of one that is installed, or the id of any plugin, or the SHA-256 of its file.",
-            plugin=wanted,
-        )
-
     def _tidy(self) -> None:
         state = read_state(self.folder)
         store.clear_left_overs(self.folder)
@@ -293,12 +270,6 @@ class Library:
                 why="That would run code of theirs.",
                 do="Start Crosslens without --safe-mode. Disabling, removing and blocking work here.",
             )
-
-    def _refuse_blocked(self, key: str, sha256: str) -> None:
-        state = read_state(self.folder)
-        if reason := blocked_words(state, key, sha256):
-            what = key if key in state.blocked else sha256
-            raise PluginError(reason, do=f"If you trust it after all: crosslens plugin unblock {what}", plugin=key)
 
     def _refuse_another(self, plugin: PluginFile) -> None:
         """Refuse a plugin that has taken the id of another one."""
@@ -318,10 +289,3 @@ class Library:
             return Source(row.name, Registered(), row.key, problems)
         described = self._shelf.description(row.key)
         return Source(row.name, specs(described, row.name), row.key, described.problems)
-
-
-def _is_id(text: str) -> bool:
-    try:
-        return str(UUID(text)) == text
-    except ValueError:
-        return False

@@ -12,6 +12,7 @@ from pathlib import Path
 from crosslens.errors import PluginError
 
 from . import store
+from .block_list import blocked_words
 from .described import Described
 from .entry_points import EntryPoint, entry_points
 from .guard import Problem
@@ -135,14 +136,3 @@ def _in_use(records: Mapping[str, InstallRecord], wanted: str) -> tuple[InstallR
     """Return the version in use, the wanted one if it is there, and the names of the others."""
     version = wanted if wanted in records else max(records)
     return records[version], [each for each in records if each != version]
-
-
-def blocked_words(state: State, key: str, sha256: str) -> str:
-    """Return that a plugin is blocked, by its id or its file, and why; empty if it is not."""
-    reason = state.blocked.get(key)
-    if reason is None and sha256:
-        reason = state.blocked.get(sha256)
-    if reason is None:
-        return ""
-    words = reason.strip() or "No reason was given"
-    return f"This plugin is blocked on this computer: {words}{'' if words.endswith(('.', '!', '?')) else '.'}"
