@@ -1,19 +1,24 @@
 """What ESMM gains and loses, on synthetic funnels whose truth is known: `python -m benchmarks funnel`.
 
-Presets: p1 (shared taste, clicks chosen by what sells), p2 (nothing to gain), p3 (clicks convert often). Every variant
-learns from the same training rows. The truth r of every impression, clicked or not, says how good pCVR is:
+Presets: p1 (shared taste, clicks chosen by what sells), p2 (nothing to gain), p3 (clicks convert often). The variants
+of a preset learn from the same training rows. The truth r of every impression, clicked or not, says how good pCVR is:
 
     AUC*     every row counts r as a positive and 1 - r as a negative: over all test rows, and over unclicked ones
     bias     mean pCVR / mean r             error    sqrt( mean (pCVR - r)^2 ) / mean r
 
-Differences are paired by seed, which makes another shop each time; intervals are Student's, level 0.95.
+Differences are paired by seed, which makes another shop each time; intervals are Student's, level 0.95. What a preset
+is made to show is held against its interval: it holds, it does not, or so many shops cannot tell.
 """
 
 from __future__ import annotations
 
+import os
+import platform
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -30,8 +35,8 @@ from core.services import JobControl, Services
 from crosslens import EncodedDataset, FitContext, ModelSpec, TrainingData, parameters_from_plain
 from crosslens.data import Float64Array
 
-ROWS = 40_000
-PRESETS = ("p1", "p2", "p3")
+ROWS = 400_000
+BATCH = 4096
 MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "clicked-only": ("esmm", {"variant": "clicked-only"}),
     "shared+clicked": ("esmm", {"variant": "shared+clicked"}),
@@ -41,16 +46,42 @@ MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "escm2-ips": ("esmm", {"variant": "escm2-ips"}),
     "lightgbm": ("lightgbm-funnel", {}),
 }
+PRESETS: Mapping[str, tuple[str, ...]] = {
+    "p1": ("clicked-only", "shared+clicked", "esmm", "lightgbm"),
+    "p2": ("clicked-only", "esmm-ns", "esmm", "lightgbm"),
+    "p3": ("shared+clicked", "esmm", "esmm, lambda 1", "lightgbm"),
+}
+"""What is trained on the shops of each preset."""
+NEAR = 0.01
+"""Differences of AUC* below this are none."""
+
+
+class Claim(StrEnum):
+    """What a preset is made to show about a difference of AUC*."""
+
+    MORE = "above 0"
+    SAME = f"within {NEAR}"
+    OPEN = ""
+
+
+class Verdict(StrEnum):
+    """What an interval says of a claim."""
+
+    HOLDS = "holds"
+    FAILS = "does not hold"
+    UNTOLD = "cannot be told"
+
+
 COMPARED = (
-    ("p1", "esmm", "clicked-only"),
-    ("p1", "esmm", "shared+clicked"),
-    ("p2", "esmm", "clicked-only"),
-    ("p2", "esmm", "shared+clicked"),
-    ("p3", "esmm", "shared+clicked"),
-    ("p3", "esmm, lambda 1", "esmm"),
-    ("p3", "esmm, lambda 1", "shared+clicked"),
+    ("p1", "esmm", "clicked-only", Claim.MORE),
+    ("p1", "esmm", "shared+clicked", Claim.OPEN),
+    ("p2", "esmm", "clicked-only", Claim.SAME),
+    ("p2", "esmm", "esmm-ns", Claim.SAME),
+    ("p3", "esmm", "shared+clicked", Claim.OPEN),
+    ("p3", "esmm, lambda 1", "esmm", Claim.MORE),
+    ("p3", "esmm, lambda 1", "shared+clicked", Claim.OPEN),
 )
-"""Preset, first and second model of the differences that are shown."""
+"""Preset, first and second model of the differences that are shown, and what is claimed of them."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -113,23 +144,31 @@ def measure(
     rows: int = ROWS,
     seeds: int = 5,
     threads: int = 0,
-    presets: Sequence[str] = PRESETS,
-    models: Mapping[str, tuple[str, Mapping[str, Any]]] = MODELS,
+    batch: int = BATCH,
+    presets: Sequence[str] = tuple(PRESETS),
 ) -> dict[str, Any]:
-    """Train every model on every preset and seed; return the figures of each, and the paired differences."""
+    """Train the models of every preset on every seed; return the figures of each, and the paired differences."""
     services = main.services(threads=threads)
     figures: dict[str, dict[str, list[dict[str, float]]]] = {
-        preset: {name: [] for name in models} for preset in presets
+        preset: {name: [] for name in PRESETS[preset]} for preset in presets
     }
     for preset in presets:
         for seed in range(1, seeds + 1):
             with tempfile.TemporaryDirectory() as folder:
                 known = known_funnel(preset, rows, seed, services, Path(folder))
-            for name, (model, parameters) in models.items():
+            for name in PRESETS[preset]:
+                model, parameters = MODELS[name]
                 spec = services.host.model(model)
-                found = trained(spec, parameters, known, seed=seed, threads=services.threads)
+                size = {"batch_size": batch} if hasattr(spec.parameters, "batch_size") else {}
+                found = trained(spec, {**parameters, **size}, known, seed=seed, threads=services.threads)
                 figures[preset][name].append(found)
-    return {"rows": rows, "seeds": seeds, "figures": figures, "differences": _differences(figures)}
+    about = {"rows": rows, "batch": batch, "seeds": seeds, "machine": _machine()}
+    return {**about, "figures": figures, "differences": differences(figures)}
+
+
+def _machine() -> str:
+    numbers = ", ".join(f"{package} {version(package)}" for package in ("torch", "lightgbm", "numpy"))
+    return f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, {numbers}"
 
 
 def paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, float, float]:
@@ -141,19 +180,44 @@ def paired(first: Sequence[float], second: Sequence[float]) -> tuple[float, floa
     return float(gaps.mean()), float(gaps.mean()) - half, float(gaps.mean()) + half
 
 
-def _differences(figures: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> list[dict[str, Any]]:
+def verdict(claim: Claim, low: float, high: float) -> Verdict | None:
+    """Return what an interval of a difference says of a claim; None where nothing is claimed."""
+    if claim is Claim.OPEN:
+        return None
+    least, most = (0.0, float("inf")) if claim is Claim.MORE else (-NEAR, NEAR)
+    if least < low and high < most:
+        return Verdict.HOLDS
+    return Verdict.FAILS if high <= least or low >= most else Verdict.UNTOLD
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """The mean difference of AUC* between two models on one preset, with its interval and what it says of a claim."""
+
+    preset: str
+    first: str
+    second: str
+    auc: float
+    low: float
+    high: float
+    claim: Claim
+    verdict: Verdict | None
+
+
+def differences(figures: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]]]) -> list[dict[str, Any]]:
+    """Return the `COMPARED` differences of which both sides were trained."""
     found = []
-    for preset, first, second in COMPARED:
-        if preset in figures and first in figures[preset] and second in figures[preset]:
-            sides = [[each["auc"] for each in figures[preset][name]] for name in (first, second)]
-            mean, low, high = paired(*sides)
-            found.append({"preset": preset, "first": first, "second": second, "auc": mean, "low": low, "high": high})
+    for preset, first, second, claim in COMPARED:
+        if preset in figures:
+            mean, low, high = paired(*([each["auc"] for each in figures[preset][name]] for name in (first, second)))
+            said = verdict(claim, low, high)
+            found.append(asdict(Difference(preset, first, second, mean, low, high, claim, said)))
     return found
 
 
 def table(figures: dict[str, Any]) -> str:
     """Return the figures as text: means over seeds, then the differences."""
-    lines = [f"{figures['rows']:,} impressions, {figures['seeds']} seeds", ""]
+    lines = [f"{figures['rows']:,} impressions, batches of {figures['batch']:,}, {figures['seeds']} seeds", ""]
     lines.append(f"{'preset':8}{'model':18}{'AUC*':>8}{'unclicked':>11}{'bias':>8}{'error':>8}")
     for preset, models in figures["figures"].items():
         for name, runs in models.items():
@@ -162,5 +226,8 @@ def table(figures: dict[str, Any]) -> str:
     lines += ["", "Difference of AUC*, paired by seed"]
     for each in figures["differences"]:
         words = f"{each['first']} - {each['second']}"
-        lines.append(f"{each['preset']:8}{words:34}{each['auc']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]")
+        claimed = f"  {each['claim']}: {each['verdict']}" if each["verdict"] else ""
+        lines.append(
+            f"{each['preset']:8}{words:34}{each['auc']:+.4f} [{each['low']:+.4f}, {each['high']:+.4f}]{claimed}"
+        )
     return "\n".join(lines)
