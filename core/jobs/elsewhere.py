@@ -12,7 +12,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from crosslens.errors import PluginError, Stopped, UserError
-from crosslens.parameters import describe_parameters
 from crosslens.runs import RunStatus, new_run_id
 
 from ..commands import EstimateTraining, Train, Trained, TrainingEstimated, Tune
@@ -23,6 +22,7 @@ from ..recipe import ModelChoice, Recipe
 from ..recipe_toml import recipe_from_toml, recipe_to_toml
 from ..services import JobControl, Services
 from ..tuning import load_tuning, tuning_folder
+from .encoders import named_encoders
 from .estimate_elsewhere import estimate_in_workers
 
 Handler = Callable[[Any, Services, JobControl], Any]
@@ -72,8 +72,7 @@ def _choice_key(choice: ModelChoice, services: Services) -> str:
     """Return the key of the worker a choice needs: its model's, or that of a stranger's text encoder it asks for."""
     own = _key(choice.id, services)
     spec = services.host.model(choice.id)
-    named = [info.name for info in describe_parameters(spec.parameters) if info.source == "text-encoders"]
-    others = {services.host.worker_of_encoder(str(choice.parameters.get(name, ""))) for name in named} - {"", own}
+    others = {services.host.worker_of_encoder(name) for name in named_encoders(choice, spec)} - {"", own}
     if not others:
         return own
     if own or len(others) > 1:

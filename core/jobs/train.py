@@ -36,6 +36,7 @@ from ..services import JobControl, Services
 from .assess import Assessed, assess
 from .data import PreparedData, prepare_data
 from .devices import check_device
+from .encoders import check_encoders
 from .funnel import funnel_times
 from .next_item import Recommender, assess_recommendations, lent_encoders, sequence_facts
 from .next_item_data import PreparedSequences, prepare_sequences, sequence_columns
@@ -122,6 +123,7 @@ def _planned(request: Train, project: ProjectStore, services: Services) -> list[
 
 def _new_plan(name: str, recipe: Recipe, project: ProjectStore, services: Services) -> _Plan:
     spec = services.host.model(recipe.models[0].id)
+    check_encoders(recipe.models[0], spec, services.host)
     record = RunRecord(
         id=name,
         model=spec.id,

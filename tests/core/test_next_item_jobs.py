@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +17,13 @@ from core.next_item.catalogue import Texts, constant_columns
 from core.next_item.ranking import compare_ranks
 from core.next_item.run_files import NextItemFiles
 from core.plugin_host import Host, LoadedModel
-from core.recipe import NextItemSpec, NextItemSplit, Repair, RepairKind
+from core.recipe import ModelChoice, NextItemSpec, NextItemSplit, Repair, RepairKind
 from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from core.run_folder import RunFolder
 from core.sequences import SequenceSpec, build_sequences
 from core.services import JobControl
 from core.snapshots import table_rows
-from crosslens import DataError, FieldRole
+from crosslens import DataError, FieldRole, PluginError, parameter
 from crosslens.runs import RunStatus
 from crosslens.schema import FieldSchema
 
@@ -130,9 +130,24 @@ def test_baselines_are_not_trained_twice_or_when_not_wanted(tmp_path: Path) -> N
     assert len(trained(shop(tmp_path), "follow", next_item=NextItemSpec(baselines=False))) == 1
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    encoder: str = parameter("built-in", label="Text encoder", source="text-encoders")
+
+
+def test_a_text_encoder_that_is_not_there_is_told_before_anything_is_read_or_trained(tmp_path: Path) -> None:
+    world = shop(tmp_path)
+    models = (*HOST.models(), model("reader", parameters=Reading))
+    world.host = Host([LoadedModel("test", each) for each in models], [])
+    recipe = replace(world.recipe(), models=(ModelChoice("reader", {"encoder": "stems"}),))
+    with pytest.raises(PluginError, match="no text encoder 'stems'"):
+        train(Train(world.folder, recipe_to_toml(recipe)), world.services, JobControl())
+    assert world.extracted == 0
+    assert not world.kept
+
+
 def test_a_backbone_gets_the_parameters_it_shares(tmp_path: Path) -> None:
     from core.next_item.baselines import with_baselines
-    from core.recipe import ModelChoice
 
     host = Host([LoadedModel("test", model(name)) for name in ("sra-cl", "sasrec-ce")], [])
     recipe = replace(shop(tmp_path).recipe(), models=(ModelChoice("sra-cl", {"boost": 2.0, "alpha": 0.1}),))
