@@ -246,7 +246,7 @@ def test_a_saved_connection_whose_password_is_gone_asks_for_it(
         panel.connect_button.click()
     folder = session.project.folder
     session.set_project(None)
-    session.forget_secret(session.services.projects.open(folder).connections()[0].spec)
+    session.connections.forget_secret(session.services.projects.open(folder).connections()[0].spec)
     open_project(session, folder)
     assert panel.isVisible()
     assert panel.title.text() == "Password for shop"
@@ -288,8 +288,8 @@ def test_a_locked_keyring_is_said_and_the_password_asked_for(services: DesktopSe
     said: list[Any] = []
     session.noticed.connect(said.append)
     connection = ConnectionSpec("postgresql", "shop", credential="c1")
-    assert session.needs_password(connection)
-    session.forget_secret(connection)
+    assert session.connections.needs_password(connection)
+    session.connections.forget_secret(connection)
     assert [notice.what for notice in said] == ["The keyring did not answer."] * 2
     session.close()
 

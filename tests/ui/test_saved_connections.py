@@ -113,7 +113,7 @@ def choose(saved: SavedConnections, name: str) -> None:
 
 
 def names(session: Session) -> list[str]:
-    return [each.name for each in session.connections()]
+    return [each.name for each in session.connections.saved()]
 
 
 def line(saved: SavedConnections, row: int) -> list[str]:
@@ -152,10 +152,10 @@ def test_an_empty_name_is_refused_and_said(saved: SavedConnections, session: Ses
 
 
 def test_a_name_of_ones_own_survives_the_next_opening(saved: SavedConnections, session: Session, qtbot: Any) -> None:
-    session.rename_connection(FILE, "visits of last year")
+    session.connections.rename(FILE, "visits of last year")
     open_saved(session, FILE.spec)
     qtbot.waitUntil(lambda: session.overview is not None and not session.busy)
-    assert session.connections()[0].name == "visits of last year"
+    assert session.connections.saved()[0].name == "visits of last year"
 
 
 def test_delete_asks_first_and_says_what_stays(
@@ -214,9 +214,9 @@ def test_a_connection_without_a_password_is_deleted_without_a_word_about_it(
 
 def test_a_password_is_forgotten_on_request(saved: SavedConnections, session: Session, said: list[Any]) -> None:
     choose(saved, "shop")
-    assert not session.needs_password(SHOP.spec)
+    assert not session.connections.needs_password(SHOP.spec)
     saved.forget_action.trigger()
-    assert session.needs_password(SHOP.spec)
+    assert session.connections.needs_password(SHOP.spec)
     assert "is forgotten" in said[-1].what
     choose(saved, "stock")
     assert not saved.forget_action.isEnabled()
@@ -281,7 +281,7 @@ def test_training_again_on_a_deleted_connection_asks_for_its_password(
 
 
 def test_training_again_uses_the_password_of_the_same_source_saved_anew(session: Session, saved: Any) -> None:
-    session.delete_connection(SHOP, with_password=True)
+    session.connections.delete(SHOP, with_password=True)
     session.services.credentials.save("k9", "another")
     session.project.save_connection(replace(SHOP, id="c9", spec=replace(SHOP.spec, credential="k9")))
     assert session._secret_of(Train(session.project.folder, recipe_of(SHOP.spec))) == "another"
@@ -294,7 +294,7 @@ def test_a_training_on_a_file_never_asks(session: Session, saved: Any) -> None:
 
 
 def test_the_password_is_in_no_file_of_the_project(saved: SavedConnections, session: Session) -> None:
-    session.delete_connection(SHOP, with_password=True)
-    text = json.dumps([str(each) for each in session.connections()])
+    session.connections.delete(SHOP, with_password=True)
+    text = json.dumps([str(each) for each in session.connections.saved()])
     assert "s3cret" not in text
     assert all(b"s3cret" not in file.read_bytes() for file in session.project.folder.rglob("*") if file.is_file())

@@ -82,8 +82,8 @@ def open_source(session: Session, connection: ConnectionSpec, then: Callable[[],
 
 def open_saved(session: Session, saved: ConnectionSpec, then: Callable[[], None] = _nothing) -> None:
     """Open another connection of the project; its password is asked for if it is kept nowhere. `then` follows."""
-    connection = session.with_secret(saved)
-    if session.needs_password(connection):
+    connection = session.connections.with_secret(saved)
+    if session.connections.needs_password(connection):
         session.ask_password(connection)
         return
 
@@ -105,9 +105,9 @@ def open_project(session: Session, folder: Path) -> None:
     project = session.project
     saved = project.connections() if project is not None else ()
     if saved:
-        connection = session.with_secret(saved[0].spec)
+        connection = session.connections.with_secret(saved[0].spec)
         session.set_source(connection, None)
-        if session.needs_password(connection):
+        if session.connections.needs_password(connection):
             session.ask_password(connection)
         else:
             connect(session, connection, then=lambda: _restore(session))

@@ -7,7 +7,6 @@ runsChanged          a run began, ended, or was edited
 jobsChanged          the queue of jobs, or the state of one
 busyChanged          what the source is being asked, for the busy line of Data and Prepare
 navigated            a page id: bring it to the front
-connectionsChanged   a saved connection was renamed or deleted
 passwordWanted       a connection whose password is kept nowhere: ask for it
 noticed              a Notice for the message bar (None clears it)
 """
@@ -16,7 +15,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -31,12 +30,13 @@ from core.recipe_toml import recipe_from_toml, recipe_to_toml
 from crosslens.errors import UserError
 from crosslens.models import DEVICES, ModelSpec
 from crosslens.relational import ConnectionSpec
-from crosslens.runs import RunRecord, StoredConnection, StoredPreparation
+from crosslens.runs import RunRecord, StoredPreparation
 
+from .connections import Connections
 from .draft import Draft
 from .preferences import Preferences
 from .services import DesktopServices
-from .sources import is_file, source_key
+from .sources import is_file
 from .worker_client import Failure, Lane, Request
 
 Result = Callable[[Any], None]
@@ -67,7 +67,6 @@ class Session(QObject):
     jobsChanged = Signal()
     busyChanged = Signal()
     navigated = Signal(str)
-    connectionsChanged = Signal()
     pluginsChanged = Signal()
     passwordWanted = Signal(object)
     noticed = Signal(object)
@@ -82,10 +81,11 @@ class Session(QObject):
         self.draft: Draft | None = None
         self.busy = ""
         self.undo_stack = QUndoStack(self)
+        self.connections = Connections(services, lambda: self.project, self)
+        self.connections.failed.connect(self.fail)
         self._models: tuple[ModelSpec, ...] | None = None
         self._asked: dict[str, Request] = {}
         self._inquired: dict[str, Request] = {}
-        self._secrets: dict[str, str] = {}
         self._runs: dict[bool, tuple[RunRecord, ...]] = {}  # for one turn: several pages ask when runs have changed
         self.runsChanged.connect(self._runs.clear)
         self.projectChanged.connect(self._runs.clear)
@@ -290,71 +290,6 @@ class Session(QObject):
         self.connection, self.overview = connection, overview
         self.sourceChanged.emit()
 
-    def keep_secret(self, connection: ConnectionSpec, secret: str, *, remember: bool) -> None:
-        """Keep the password of a connection under its credential: until the window closes, or in the keyring."""
-        self._secrets[connection.credential] = secret
-        if remember:
-            self.services.credentials.save(connection.credential, secret)
-
-    def forget_secret(self, connection: ConnectionSpec) -> bool:
-        """Forget the password of a connection, here and in the keyring; False (and said) if that stays locked."""
-        self._secrets.pop(connection.credential, None)
-        try:
-            self.services.credentials.forget(connection.credential)
-        except UserError as error:
-            self.fail(error)
-            return False
-        return True
-
-    def connections(self) -> tuple[StoredConnection, ...]:
-        """Return the project's saved connections, most recently used first."""
-        return () if self.project is None else self.project.connections()
-
-    def rename_connection(self, saved: StoredConnection, name: str) -> None:
-        """Give a saved connection another name; what is wrong with it goes to the message bar."""
-        if self.project is None or name.strip() == saved.name:
-            return
-        try:
-            self.project.rename_connection(saved.id, name)
-        except UserError as error:
-            self.fail(error)
-        self.connectionsChanged.emit()
-
-    def delete_connection(self, saved: StoredConnection, *, with_password: bool) -> None:
-        """Delete a saved connection, and its password if asked to; runs made with it stay.
-
-        The password goes first: if the keyring stays locked, nothing is deleted and that is said.
-        """
-        if self.project is None or self.project.read_only:
-            return
-        try:
-            if with_password and saved.spec.credential:
-                self.services.credentials.forget(saved.spec.credential)
-                self._secrets.pop(saved.spec.credential, None)
-            self.project.delete_connection(saved.id)
-        except UserError as error:
-            self.fail(error)
-        self.connectionsChanged.emit()
-
-    def with_secret(self, connection: ConnectionSpec) -> ConnectionSpec:
-        """Return a connection with its password if it is kept here; the worker looks it up elsewhere by itself."""
-        secret = connection.secret or self._secrets.get(connection.credential)
-        if secret is None and connection.credential and not self.services.credentials.is_lasting:
-            secret = self.services.credentials.secret_for(connection)
-        return replace(connection, secret=secret)
-
-    def needs_password(self, connection: ConnectionSpec) -> bool:
-        """Whether a connection has a password that is kept nowhere any more, so that it has to be asked for."""
-        if not connection.credential or connection.password_variable:
-            return False
-        if self.with_secret(connection).secret is not None:
-            return False
-        try:
-            return not self.services.credentials.has(connection.credential)
-        except UserError as error:  # the keyring stays locked: the password can still be typed
-            self.fail(error)
-            return True
-
     def ask_password(self, connection: ConnectionSpec) -> None:
         """Let the Data page ask for the password of a connection."""
         self.navigate("data")
@@ -390,7 +325,7 @@ class Session(QObject):
 
     def close(self) -> None:
         """End all workers and let the project go."""
-        self._secrets.clear()
+        self.connections.forget_all()
         self._browse.shut_down()
         self._aside.shut_down()
         self._jobs.shut_down()
@@ -403,31 +338,12 @@ class Session(QObject):
     def _secret_of(self, command: Any) -> str | None:
         """Return the password for the source a command reads, and never that of another."""
         source = self._source_of(command)
-        if source is None or is_file(source) or source.secret is not None:
-            return None if source is None else source.secret
-        same = self._known(source)
-        secret = self.with_secret(same).secret
-        if secret is None and same.credential != source.credential:  # the worker would look under the other one
-            return self._looked_up(same)
-        return secret
-
-    def _known(self, source: ConnectionSpec) -> ConnectionSpec:
-        """Return the open or saved connection that leads to `source`; itself if there is none any more."""
-        here = () if self.connection is None else (self.connection,)
-        saved = (*here, *(each.spec for each in self.connections()))
-        return next((spec for spec in saved if source_key(spec) == source_key(source)), source)
-
-    def _looked_up(self, connection: ConnectionSpec) -> str | None:
-        try:
-            return self.services.credentials.secret_for(connection)
-        except UserError as error:  # the keyring stays locked, or a variable is not set
-            self.fail(error)
-            return None
+        return None if source is None else self.connections.secret_of(source, self.connection)
 
     def _may_read(self, recipe: str) -> bool:
         """Whether the source of a recipe can be opened; else its password is asked for on the Data page."""
         source = self._source_of_recipe(recipe)
-        if source is None or is_file(source) or not self.needs_password(self._known(source)):
+        if source is None or is_file(source) or not self._lacks_password(source):
             return True
         self.ask_password(source)
         self.notify(
@@ -438,6 +354,9 @@ class Session(QObject):
             )
         )
         return False
+
+    def _lacks_password(self, source: ConnectionSpec) -> bool:
+        return self.connections.needs_password(self.connections.known(source, self.connection))
 
     def _look_into_plugins(self) -> None:
         """Tell of plugins put out of use at this start, and have new ones of the app's own Python looked into."""

@@ -174,7 +174,7 @@ class DataPage(Page):
         """Offer the connections of the project, and the ways to open something else."""
         menu, session = self._menu, self.session
         menu.clear()
-        saved = session.connections()
+        saved = session.connections.saved()
         for connection in saved if len(saved) > 1 else ():
             action = menu.addAction(connection.name, lambda *_, chosen=connection: open_saved(session, chosen.spec))
             action.setToolTip(source_place(connection.spec))

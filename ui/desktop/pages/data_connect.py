@@ -94,7 +94,7 @@ class ConnectPanel(QScrollArea):
 
         def opened() -> None:
             if connection.secret is not None:
-                session.keep_secret(connection, connection.secret, remember=remember)
+                session.connections.keep_secret(connection, connection.secret, remember=remember)
 
         if self._asked is not None and session.project is not None and is_same_source(self._asked, connection):
             open_saved(session, connection, opened)

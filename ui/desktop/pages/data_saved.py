@@ -43,7 +43,7 @@ class SavedConnections(QWidget):
         super().__init__(parent)
         self._session = session
         self.model = ConnectionsModel(self)
-        self.model.renamed.connect(lambda entry, name: session.rename_connection(entry.saved, name))
+        self.model.renamed.connect(lambda entry, name: session.connections.rename(entry.saved, name))
         self.view = self._make_view()
         self._make_actions()
         more = Button("", weight=Weight.QUIET, icon_name="more")
@@ -58,7 +58,7 @@ class SavedConnections(QWidget):
         layout.setSpacing(SPACE // 2)
         layout.addLayout(head)
         layout.addWidget(self.view)
-        session.connectionsChanged.connect(self.refresh)
+        session.connections.changed.connect(self.refresh)
         self.refresh()
 
     @property
@@ -104,7 +104,7 @@ class SavedConnections(QWidget):
     def forget_password(self) -> None:
         """Forget the password of the chosen connection."""
         entry = self.chosen
-        if entry is not None and self._session.forget_secret(entry.saved.spec):
+        if entry is not None and self._session.connections.forget_secret(entry.saved.spec):
             said = self.tr("The password of “{name}” is forgotten. It is asked for when you open it next.")
             self._session.notify(said.format(name=entry.saved.name), tone="good")
 
@@ -115,11 +115,11 @@ class SavedConnections(QWidget):
             return
         question = DeleteQuestion(entry.saved, self)
         if question.ask():
-            self._session.delete_connection(entry.saved, with_password=question.with_password)
+            self._session.connections.delete(entry.saved, with_password=question.with_password)
         question.deleteLater()
 
     def _of_project(self) -> list[Entry]:
-        return [Entry(saved) for saved in self._session.connections()]
+        return [Entry(saved) for saved in self._session.connections.saved()]
 
     def _of_others(self) -> list[Entry]:
         project = self._session.project

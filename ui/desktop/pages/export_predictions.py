@@ -58,7 +58,7 @@ class ExportDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle(self.tr("Export predictions of {model}").format(model=run.title or run.model))
         self._session, self._run, self._top = session, run, top
-        saved = tuple(each.spec for each in session.connections())
+        saved = tuple(each.spec for each in session.connections.saved())
         others = _distinct((*((own,) if own is not None else ()), *saved))
         self.rows, self.database = QComboBox(), QComboBox()
         for spec in others:
@@ -87,10 +87,10 @@ class ExportDialog(QDialog):
             self._session.project.folder,
             self._run.id,
             Path() if self.into_table else self._file(),
-            None if is_own else self._session.with_secret(self.rows.currentData()),
+            None if is_own else self._session.connections.with_secret(self.rows.currentData()),
             top=self._top or 10,
             keys_only=self.columns.currentData() == "key" and not self._top,
-            into=self._session.with_secret(self.database.currentData()) if self.into_table else None,
+            into=self._session.connections.with_secret(self.database.currentData()) if self.into_table else None,
             table=self.table.text().strip() if self.into_table else "",
         )
 
@@ -255,7 +255,7 @@ def _own_source(session: Session, run: RunRecord) -> ConnectionSpec | None:
         own = recipe_from_toml(run.recipe, folder=None if session.project is None else session.project.folder).source
     except UserError:  # scoring will say what is wrong with it
         return None
-    return next((each.spec for each in session.connections() if source_key(each.spec) == source_key(own)), own)
+    return next((each.spec for each in session.connections.saved() if source_key(each.spec) == source_key(own)), own)
 
 
 def _told(speaker: QWidget, answer: Scored) -> Notice:
