@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 _NAMES = ("armnet", "data", "funnel", "models", "quality", "scaling", "sra-cl")
-_GIVEN = ("rows", "repeats", "threads", "big_rows", "postgresql", "folder", "peers", "seeds")
+_GIVEN = ("rows", "repeats", "threads", "big_rows", "postgresql", "folder", "peers", "seeds", "keep")
 
 
 def main() -> int:
@@ -26,6 +26,7 @@ def main() -> int:
     parser.add_argument("--folder", type=Path, help="where databases are kept for the next time (data)")
     parser.add_argument("--peers", type=Path, help="the interpreter in which peers are installed (models, quality)")
     parser.add_argument("--seeds", type=int, default=0, help="trainings that differ in their seed (quality, funnel)")
+    parser.add_argument("--keep", type=Path, help="where trainings that have ended are kept, to go on from (quality)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()
     benchmark = importlib.import_module(f"{__package__}.{arguments.name.replace('-', '_')}")

@@ -7,6 +7,7 @@ better one it ends, and the same rule chooses ours by its own early stopping. In
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import sys
@@ -32,20 +33,40 @@ _PEER = {
 }  # fmt: skip
 
 
-def measure(folder: Path, seeds: int = 5, threads: int = 0, peers: Path | None = None) -> dict[str, Any]:
-    """Train everything `seeds` times on every question and return test AUCs by title and question."""
+def measure(
+    folder: Path, seeds: int = 5, threads: int = 0, peers: Path | None = None, keep: Path | None = None
+) -> dict[str, Any]:
+    """Train everything `seeds` times on every question and return test AUCs by title and question.
+
+    `keep` is a file to which every training that has ended is added: it takes hours, and goes on from there.
+    """
     threads = threads or os.cpu_count() or 1
     found: dict[str, dict[str, list[float]]] = {}
     for question in questions(folder):
-        found[question.title] = {}
-        for title, train in _trainings(threads, peers):
-            found[question.title][title] = areas = []
-            for seed in range(seeds):
-                started = time.monotonic()
-                areas.append(train(question, seed))
-                say = f"{question.title}: {title}, seed {seed}: {areas[-1]:.4f} ({time.monotonic() - started:.0f} s)"
-                print(say, file=sys.stderr, flush=True)
+        found[question.title] = {
+            title: [_kept(keep, question, title, train, seed) for seed in range(seeds)]
+            for title, train in _trainings(threads, peers)
+        }
     return {"seeds": seeds, "threads": threads, "test_auc": found}
+
+
+def _kept(
+    keep: Path | None, question: Question, title: str, train: Callable[[Question, int], float], seed: int
+) -> float:
+    """Return a test AUC that was measured before, or measure it and add it to the file."""
+    training = [question.title, title, seed]
+    lines = keep.read_text(encoding="utf-8").splitlines() if keep is not None and keep.exists() else []
+    for line in map(json.loads, lines):
+        if line[:3] == training:
+            return float(line[3])
+    started = time.monotonic()
+    area_found = train(question, seed)
+    line = json.dumps([*training, area_found, round(time.monotonic() - started)])
+    print(line, file=sys.stderr, flush=True)
+    if keep is not None:
+        with keep.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+    return area_found
 
 
 def _trainings(threads: int, peers: Path | None) -> Iterator[tuple[str, Callable[[Question, int], float]]]:
