@@ -37,6 +37,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.qt_log_ignore("^This plugin does not support", extend=True))
 
 
+@pytest.fixture(autouse=True)
+def _no_estimates(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a page ask for estimates only when a test says that the time has passed."""
+    monkeypatch.setattr("ui.desktop.pages.train_estimates.WAIT_MILLISECONDS", 3_600_000)
+
+
 @pytest.fixture(scope="session")
 def qapp() -> Any:
     return make_application()

@@ -85,6 +85,9 @@ class Host:
     def problems(self) -> tuple[()]:
         return ()
 
+    def worker_of(self, model_id: str) -> str:
+        return ""
+
 
 @dataclass
 class Project:

@@ -30,6 +30,9 @@ class Host:
     def text_encoders(self) -> tuple[()]:
         return ()
 
+    def worker_of(self, model: str) -> str:
+        return "a-plugin" if model == "line" else ""
+
 
 @pytest.fixture
 def session(qapp: Any, tmp_path: Path) -> Any:
@@ -69,21 +72,41 @@ def answer(request: Request, *estimates: ModelEstimate) -> None:
     finish(request, TrainingEstimated(tuple(found.get(each.id, ModelEstimate(each.id)) for each in choices)))
 
 
+def answer_all(page: TrainPage, session: RecordingSession, *estimates: ModelEstimate) -> None:
+    """Answer one question after the other until none is left."""
+    answer(asked(page, session), *estimates)
+    while page.estimates._timer.isActive() and not asked(page, session).state.is_final:
+        answer(session.last, *estimates)
+
+
+def models_of(request: Request) -> list[str]:
+    return [choice.id for choice in recipe_from_toml(request.command.recipe).models]
+
+
 def test_chosen_models_are_asked_about_beside_the_queue(page: TrainPage, session: RecordingSession) -> None:
     assert page.estimates._timer.isActive()
     request = asked(page, session)
     assert isinstance(request.command, EstimateTraining)
-    assert [choice.id for choice in recipe_from_toml(request.command.recipe).models] == ["net", "trees"]
+    assert models_of(request) == ["net"]
     assert request.command.rows == 40_000
     assert request.lane == "aside"
-    answer(request, ESTIMATE, TRIED)
+    answer(request, ESTIMATE)
     assert said(page) == "Estimate: about 0:39 if all 30 epochs are needed, 310 MB of memory."
-    assert said(page, "trees") == ("Estimate from a short try: at most about 1:40. Memory: 40 MB for the rows alone.")
-    assert said(page, "line") == ""
+    assert [said(page, name) for name in ("trees", "line")] == ["", ""]
+
+
+def test_models_that_say_it_themselves_come_first_then_those_tried_then_each_plugins(
+    page: TrainPage, session: RecordingSession
+) -> None:
+    assert page.chooser is not None
+    page.chooser.cards["line"].check.setChecked(True)
+    answer_all(page, session, ESTIMATE, TRIED)
+    assert [models_of(request) for request in session.asked] == [["net"], ["trees"], ["line"]]
+    assert said(page, "trees") == "Estimate from a short try: at most about 1:40. Memory: 40 MB for the rows alone."
 
 
 def test_what_nothing_is_known_of_is_said_unless_the_last_run_tells(page: TrainPage, session: RecordingSession) -> None:
-    answer(asked(page, session), ESTIMATE)
+    answer_all(page, session, ESTIMATE)
     assert said(page, "trees") == "Time and memory are not known before the first run."
     add_run(session.project, "r1", TREES)
     session.runsChanged.emit()
@@ -91,10 +114,10 @@ def test_what_nothing_is_known_of_is_said_unless_the_last_run_tells(page: TrainP
 
 
 def test_what_is_known_is_not_asked_again_and_other_parameters_are(page: TrainPage, session: RecordingSession) -> None:
-    answer(asked(page, session), ESTIMATE)
+    answer_all(page, session, ESTIMATE)
     page.refresh()
-    assert not page.estimates._timer.isActive() or asked(page, session) is session.asked[0]
-    assert len(session.asked) == 1
+    assert not page.estimates._timer.isActive() or asked(page, session) is session.asked[-1]
+    assert len(session.asked) == 2
     assert page.chooser is not None
     page.chooser.forms["net"].line("width").editor.setValue(64)
     assert said(page) == ""
@@ -129,6 +152,14 @@ def test_nothing_is_estimated_while_a_training_runs(page: TrainPage, session: Re
     assert page.estimates._timer.isActive()
 
 
+def test_an_estimate_makes_way_for_a_training(page: TrainPage, session: RecordingSession) -> None:
+    estimating = asked(page, session)
+    page.primary.trigger()
+    assert estimating.state is RequestState.STOPPED
+    finish(session.last, Failure("No.", "", ""), RequestState.FAILED)
+    assert models_of(asked(page, session)) == ["net"]
+
+
 def test_nothing_is_estimated_for_a_page_nobody_looks_at(session: RecordingSession, qtbot: Any) -> None:
     page = TrainPage(session)
     qtbot.addWidget(page)
@@ -151,8 +182,7 @@ def test_a_failed_estimate_gives_no_figure_on_the_card_and_is_not_repeated(
     assert said(page) == "Time and memory are not known before the first run."
     assert [notice.what for notice in session.seen if notice] == (["It broke."] if internal else [])
     page.refresh()
-    asked(page, session)
-    assert len(session.asked) == 1
+    assert models_of(asked(page, session)) == ["trees"]
 
 
 def test_a_model_that_cannot_say_has_no_words() -> None:

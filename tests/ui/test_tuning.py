@@ -47,6 +47,9 @@ class Host:
     def text_encoders(self) -> tuple[()]:
         return ()
 
+    def worker_of(self, model_id: str) -> str:
+        return ""
+
 
 @pytest.fixture
 def session(qapp: Any, tmp_path: Path) -> Any:

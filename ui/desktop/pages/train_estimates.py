@@ -39,6 +39,7 @@ class Estimates(QObject):
         self._timer = QTimer(self, singleShot=True, interval=WAIT_MILLISECONDS)
         self._timer.timeout.connect(self.ask)
         session.projectChanged.connect(self._forget)
+        session.jobsChanged.connect(self._make_way)
 
     def look_at(self, choices: Sequence[ModelChoice]) -> None:
         """Be asked about these models soon, unless they are known or others are looked at by then."""
@@ -52,8 +53,8 @@ class Estimates(QObject):
         return None if draft is None else self._known.get(_key(draft, choice))
 
     def ask(self) -> None:
-        """Ask for what is not known yet; a question about something else is dropped."""
-        draft, unknown = self._session.draft, self._unknown()
+        """Ask for what is not known yet, the quickest answers first; a question about something else is dropped."""
+        draft, unknown = self._session.draft, self._next(self._unknown())
         if draft is None or not set(unknown) - set(self._asked) or self._session.jobs:
             return
         if self._request is not None:
@@ -74,6 +75,16 @@ class Estimates(QObject):
         keyed = {_key(draft, choice): choice for choice in self._wanted}
         return {key: choice for key, choice in keyed.items() if key not in self._known}
 
+    def _next(self, unknown: Mapping[str, ModelChoice]) -> dict[str, ModelChoice]:
+        """Return what to ask about now: models that say it themselves, then those that are tried, then each plugin's.
+
+        What has been found out is shown without waiting for the rest, least of all for strangers' code.
+        """
+        host = self._session.services.host
+        quick = {spec.id for spec in self._session.models if spec.estimates}
+        turns = {key: (host.worker_of(choice.id), choice.id not in quick) for key, choice in unknown.items()}
+        return {key: unknown[key] for key, turn in turns.items() if turn == min(turns.values())}
+
     def _learn(self, request: Request, keys: Iterable[str], answers: Iterable[ModelEstimate]) -> None:
         self._known.update(zip(keys, answers, strict=True))
         self._end(request)
@@ -88,6 +99,11 @@ class Estimates(QObject):
     def _end(self, request: Request) -> None:
         if request is self._request:
             self._request, self._asked = None, ()
+
+    def _make_way(self) -> None:
+        """Leave the processor to a job that has begun; what is looked at then is asked about when it is done."""
+        if self._session.jobs and self._request is not None:
+            self._request.stop()
 
     def _forget(self) -> None:
         """Another project was opened."""
