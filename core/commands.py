@@ -332,13 +332,15 @@ class ExplainRow:
 class RowField:
     """A field of one row: its value as text (None is missing) and its share of the logit.
 
-    `choices` are the most frequent values the model knows, for what-if editing.
+    `choices` are the most frequent values the model knows, for what-if editing. `unknown`: the model has not seen the
+    value in training, or too rarely, and reads all such values as the same.
     """
 
     name: str
     value: str | None
     contribution: float
     choices: tuple[str, ...] = ()
+    unknown: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from crosslens.data import EncodedDataset
+from crosslens.data import UNKNOWN_ID, EncodedDataset
 from crosslens.errors import DataError, ParameterError
 from crosslens.explanations import Contributions, ExplanationKind
 from crosslens.models import ExplainContext, Predictions
@@ -30,8 +30,9 @@ def explain_row(request: ExplainRow, services: Services, control: JobControl) ->
         changed = run.encoders.with_values(original, request.changes) if request.changes else original
         contributions = _contributions(run, output, changed, services)
         texts = _texts(run, output, request.row, request.changes)
+        unknown = _unknown(changed)
         fields = tuple(
-            RowField(name, texts[name], float(value), run.encoders.choices(name, _CHOICES))
+            RowField(name, texts[name], float(value), run.encoders.choices(name, _CHOICES), name in unknown)
             for name, value in zip(contributions.fields, contributions.values[0], strict=True)
         )
         return RowExplained(
@@ -60,6 +61,14 @@ def make_value_table(request: MakeValueTable, services: Services, control: JobCo
             (request.first, request.second),
             decode=run.encoders.decode,
         )
+
+
+def _unknown(row: EncodedDataset) -> frozenset[str]:
+    """Return the categorical fields whose value the model does not know."""
+    ids = row.local_ids()[0]
+    return frozenset(
+        field.name for field, number in zip(row.schema.categorical, ids, strict=True) if number == UNKNOWN_ID
+    )
 
 
 def _probability(run: OpenRun, output: str, row: EncodedDataset) -> float:

@@ -112,6 +112,15 @@ def test_a_row_is_explained_and_answers_what_if(trip: Trip) -> None:
     assert next(field.value for field in changed.fields if field.name == segment.name) == other
 
 
+@pytest.mark.parametrize(("value", "unknown"), [("no such segment", True), (None, False)])
+def test_a_value_the_model_has_not_seen_is_told(trip: Trip, value: str | None, unknown: bool) -> None:
+    segment = next(
+        each for each in trip.ask(ExplainRow(trip.project, trip.runs[0], 5)).fields if "segment" in each.name
+    )
+    changed = trip.ask(ExplainRow(trip.project, trip.runs[0], 5, {segment.name: value or segment.choices[0]}))
+    assert next(each.unknown for each in changed.fields if each.name == segment.name) is unknown
+
+
 @pytest.mark.parametrize("row", [-1, 1200, 10**9])
 def test_a_row_that_is_not_there_is_a_sentence(trip: Trip, row: int) -> None:
     with pytest.raises(ParameterError, match="Rows go from 0 to 1199"):

@@ -14,12 +14,13 @@ from core.commands import (
     MakeSample,
     ReportMade,
     RowExplained,
+    RowField,
     SampleMade,
     Train,
     Trained,
 )
 from core.display import Align, Table, TableColumn
-from core.files import read_json, write_text
+from core.files import read_json
 from core.jobs import perform
 from core.next_item.story import is_next_item
 from core.ports import ProjectStore
@@ -38,6 +39,7 @@ from .connecting import named_source, unlocked
 from .funnel import evidence_by_output, print_funnel
 from .next_item import print_next_item
 from .parts import Parts
+from .recipes import write_recipe
 from .terminal import Terminal
 
 
@@ -45,7 +47,7 @@ def sample(options: Namespace, parts: Parts, terminal: Terminal) -> None:
     """Write the sample database and a recipe beside it."""
     made = _sample(options.path, options, parts, terminal)
     recipe = made.database.with_suffix(".toml")
-    write_text(recipe, made.recipe)
+    write_recipe(recipe, made.recipe, terminal)
     terminal.say(f"The shop is in {made.database}, the truth beside it in {made.truth.name}.")
     terminal.say(f"Next: crosslens train {recipe}")
     terminal.result({"database": str(made.database), "truth": str(made.truth), "recipe": str(recipe)})
@@ -77,7 +79,7 @@ def recipe(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         )
     toml = recipe_to_toml(suggested.recipe)
     if options.out:
-        write_text(options.out, toml)
+        write_recipe(options.out, toml, terminal)
         terminal.say(f"The recipe is in {options.out}. Next: crosslens train {options.out}")
     elif not terminal.as_json:
         print(toml, end="")  # noqa: T201  the recipe itself is the output
@@ -124,6 +126,9 @@ def read_recipe(path: Path) -> Recipe:
     """Return the recipe in a file; relative databases are looked for beside it."""
     try:
         text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        do = f"Check the path; to have one written: crosslens recipe DATABASE --out {path}"
+        raise UserError(f"There is no recipe {path}.", do=do) from error
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"The recipe {path} cannot be read.", why=f"{error}.", do="Check the path.") from error
     return recipe_from_toml(text, folder=path.absolute().parent)
@@ -203,12 +208,16 @@ def _explain_row(options: Namespace, parts: Parts, terminal: Terminal) -> None:
         found: RowExplained = perform(request, parts.services(threads=options.threads), control)
     heads = (TableColumn("field"), TableColumn("value"), TableColumn("share of the logit", Align.RIGHT, decimals=3))
     ordered = sorted(found.fields, key=lambda field: -abs(field.contribution))
-    rows = tuple((field.name, field.value, field.contribution) for field in ordered)
+    rows = tuple((field.name, _value(field), field.contribution) for field in ordered)
     note = f"Probability {found.probability:.4f}"
     if changes:
         note += f", {found.original_probability:.4f} before the changes"
     terminal.table(Table(f"Test row {found.row}", heads, rows, note=note))
     terminal.result(to_plain(found))
+
+
+def _value(field: RowField) -> str | None:
+    return f"{field.value} (unknown to the model)" if field.unknown else field.value
 
 
 def _change(text: str) -> tuple[str, str]:

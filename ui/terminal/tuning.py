@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from core.commands import Tune, Tuned
 from core.display import Align, Table, TableColumn
-from core.files import write_text
 from core.jobs import perform
 from core.present_tuning import importance_bars, parameter_text, trials_table
 from core.recipe import ModelChoice, Recipe
@@ -20,6 +19,7 @@ from crosslens.plain import to_plain
 from .actions import read_recipe
 from .connecting import unlocked
 from .parts import Parts
+from .recipes import write_recipe
 from .terminal import Terminal
 
 
@@ -68,7 +68,7 @@ def _show(tuning: Tuning, options: Namespace, parts: Parts, terminal: Terminal) 
     terminal.say(f"Best: trial {best.number + 1}, {tuning.metric} {best.value:.5f} on validation rows: {told}.")
     toml = _with_best(tuning)
     if options.out:
-        write_text(options.out, toml)
+        write_recipe(options.out, toml, terminal)
         terminal.say(f"The recipe with these parameters is in {options.out}. Next: crosslens train {options.out}")
     terminal.say(f"To search on: crosslens tune --resume {tuning.id} --project {options.project}")
     terminal.result({**to_plain(tuning), "best": to_plain(best), "recipe": toml})
