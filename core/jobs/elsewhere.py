@@ -131,7 +131,8 @@ def _train(request: Train, services: Services, control: JobControl, here: Handle
         except Stopped:
             raise
         except Exception as error:  # noqa: BLE001 - the models of the other plugins still get their turn, as in one worker
-            control.log.error("%s: %s", ", ".join(part.runs), error)
+            if len(parts) > 1:  # the first error is raised, the others would not be heard
+                control.log.error("%s: %s", ", ".join(part.runs), error)
             errors.append(error)
     if errors:
         raise errors[0]

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -154,3 +155,9 @@ def test_no_word_of_a_table_is_cut_in_a_narrow_terminal(
     assert all(f"Parameter{number}" in printed for number in range(9))
     assert "…" not in printed
     assert max(map(cell_len, re.sub(r"\x1b\[[0-9;]*m", "", printed).splitlines())) <= room
+
+
+@pytest.mark.parametrize("output", ["shop.db", "shop.DUCKDB", "postgresql://ann@db/shop"])
+def test_a_database_wants_the_name_of_a_table(output: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.run(["predict", "latest", output], parts(services=lambda **_: SimpleNamespace(plugins=None))) == 1
+    assert "--table" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from core.commands import ExportModel, ModelExported, Score, Scored
 from core.connections import FILE_DIALECTS
 from core.jobs import perform
 from core.recipe_toml import recipe_from_toml
+from crosslens.errors import ParameterError
 from crosslens.relational import ConnectionSpec
 
 from .choosing import chosen_run
@@ -18,6 +19,7 @@ from .parts import Parts
 from .terminal import Terminal
 
 _DATABASE_ENDINGS = {".duckdb": "duckdb", ".ddb": "duckdb"}
+_DATABASES = {*_DATABASE_ENDINGS, ".db", ".sqlite", ".sqlite3"}
 
 
 def predict(options: Namespace, parts: Parts, terminal: Terminal) -> None:
@@ -59,9 +61,19 @@ def predict(options: Namespace, parts: Parts, terminal: Terminal) -> None:
 def _target(options: Namespace, parts: Parts, terminal: Terminal) -> ConnectionSpec | None:
     """Return the database for the new table, None for a file; a file that is not there yet is told by its ending."""
     if not options.table:
+        _check_file(options.output)
         return None
     found = named_target(options.output, options.table_password_variable, parts.services(), terminal)
     return _file_target(found) if found.dialect in FILE_DIALECTS else found
+
+
+def _check_file(output: str) -> None:
+    """Refuse a database that is named like a file to write."""
+    if "://" in output or Path(output).suffix.lower() in _DATABASES:
+        raise ParameterError(
+            f"{output} is a database, and no table is named.",
+            do="Name the new table to make in it, for example: --table scores",
+        )
 
 
 def _file_target(found: ConnectionSpec) -> ConnectionSpec:
