@@ -6,17 +6,12 @@ import os
 import platform
 import statistics
 import time
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import torch
 
 from crosslens import (
     EncodedDataset,
-    EncodedField,
-    EncodedSchema,
-    FieldKind,
     FitContext,
     FitProgress,
     TrainingData,
@@ -24,45 +19,9 @@ from crosslens import (
 from plugins.armnet import ArmNetParameters, build
 from plugins.neural.scoring import auc
 
+from . import armnet_time
 from .armnet_reference import ReferenceArmNet, reference_epoch, reference_logits
-
-FIELDS, VALUES = 10, 100
-NEURONS, WIDTH, ALPHA, LAYERS, BATCH = 128, 10, 1.7, (256, 256), 4096
-_RATE, _SPREAD = 1e-2, 0.05
-
-
-@dataclass(eq=False)
-class BatchClock:
-    """Seconds from the start of one batch to the start of the next, by the wall and of the processor.
-
-    Medians over batches stand beside each other fairly on a busy machine; the processor's seconds do not see the load.
-    """
-
-    wall: list[float] = field(default_factory=list)
-    processor: list[float] = field(default_factory=list)
-    _last: tuple[float, float] | None = None
-
-    def mark(self) -> None:
-        """Begin a batch."""
-        now = time.perf_counter(), time.process_time()
-        if self._last:
-            self.wall.append(now[0] - self._last[0])
-            self.processor.append(now[1] - self._last[1])
-        self._last = now
-
-    def pause(self) -> None:
-        """Begin something else."""
-        self._last = None
-
-    @property
-    def rows_per_second(self) -> float:
-        """Return the rows of a batch over its median wall time."""
-        return BATCH / statistics.median(self.wall)
-
-    @property
-    def rows_per_processor_second(self) -> float:
-        """Return the rows of a batch over its median processor time."""
-        return BATCH / statistics.median(self.processor)
+from .armnet_shape import ALPHA, BATCH, FIELDS, LAYERS, NEURONS, RATE, SPREAD, VALUES, WIDTH, BatchClock, planted_rows
 
 
 def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str, Any]:
@@ -75,9 +34,9 @@ def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str,
     data = planted_rows(rows, seed=1), planted_rows(max(rows // 4, BATCH), seed=2)
     torch.manual_seed(0)
     reference = ReferenceArmNet(
-        FIELDS * VALUES, FIELDS, heads=1, neurons=NEURONS, width=WIDTH, alpha=ALPHA, layers=LAYERS, spread=_SPREAD
+        FIELDS * VALUES, FIELDS, heads=1, neurons=NEURONS, width=WIDTH, alpha=ALPHA, layers=LAYERS, spread=SPREAD
     )
-    optimizer = torch.optim.Adam(reference.parameters(), lr=_RATE)
+    optimizer = torch.optim.Adam(reference.parameters(), lr=RATE)
     ours, theirs = BatchClock(), BatchClock()
 
     def before_our_batch() -> bool:
@@ -92,7 +51,7 @@ def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str,
 
     parameters = ArmNetParameters(
         heads=1, neurons=NEURONS, embedding=WIDTH, alpha=ALPHA, layers=LAYERS, batch_size=BATCH, epochs=repeats,
-        patience=repeats + 1, dropout=0.0, l2=0.0, field_dropout=0.0, learning_rate=_RATE, initial_spread=_SPREAD,
+        patience=repeats + 1, dropout=0.0, l2=0.0, field_dropout=0.0, learning_rate=RATE, initial_spread=SPREAD,
     )  # fmt: skip
     context = FitContext(threads=torch.get_num_threads(), should_stop=before_our_batch, progress=after_our_epoch)
     model = build(parameters).fit(TrainingData(*data), context)
@@ -107,6 +66,7 @@ def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str,
         "training_rows_per_processor_second": _sides(ours.rows_per_processor_second, theirs.rows_per_processor_second),
         "scoring_rows_per_second": _sides(statistics.median(scoring), statistics.median(reference_scoring)),
         "auc": {"ours": our_auc, "reference": their_auc},
+        "to_the_same_auc": armnet_time.measure(rows),
     }
 
 
@@ -123,26 +83,11 @@ def table(figures: dict[str, Any]) -> str:
         cells = "".join(f"{column[side]:18,.0f}" for column in columns.values())
         lines.append(f"{name:20}{cells}{figures['auc'][side]:18.4f}")
     lines.append(f"{'ratio of medians':20}" + "".join(f"{column['ratio']:17.1f}x" for column in columns.values()))
-    return "\n".join(lines)
+    return "\n".join([*lines, armnet_time.table(figures["to_the_same_auc"])])
 
 
 def _sides(ours: float, reference: float) -> dict[str, float]:
     return {"ours": ours, "reference": reference, "ratio": ours / reference}
-
-
-def planted_rows(rows: int, *, seed: int) -> EncodedDataset:
-    """Return rows whose label depends on three of ten fields alone, on two pairs, and on a triple."""
-    random = np.random.default_rng(seed)
-    schema = EncodedSchema(
-        tuple(EncodedField(f"field {i}", FieldKind.CATEGORICAL, VALUES) for i in range(FIELDS)), ("click",)
-    )
-    local = random.integers(2, VALUES, (rows, FIELDS))
-    sides = np.where(np.random.default_rng(0).random((FIELDS, VALUES)) < 0.5, -1.0, 1.0)
-    x = sides[np.arange(FIELDS), local]  # (N, F), each value on one of two sides
-    logit = 1.5 * x[:, 0] * x[:, 1] + x[:, 2] * x[:, 3] + 0.7 * x[:, 4] * x[:, 5] * x[:, 6] + 0.7 * x[:, 7:].sum(1)
-    label = (random.random(rows) < 1 / (1 + np.exp(-logit))).astype(np.float32)
-    ids = (local + schema.offsets).astype(np.int32)
-    return EncodedDataset(schema, ids, np.zeros((rows, 0), np.float32), {"click": label})
 
 
 def _score(
