@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -78,7 +77,6 @@ def test_the_command_line_knows_four_devices(capsys: pytest.CaptureFixture[str])
 
 # --- a device this machine does not have ------------------------------------------------------------------------------
 
-TRAINING, SEARCH = (import_module(f"core.jobs.{name}") for name in ("train", "tune"))
 ABSENT = "cuda" if sys.platform == "darwin" else "mps"
 
 
@@ -94,19 +92,18 @@ def recipe_of(sample: SampleMade, *models: str) -> str:
     return recipe_to_toml(replace(recipe, models=tuple(ModelChoice(model) for model in models)))
 
 
-def nothing_is_read(*_: Any) -> Any:
-    pytest.fail("rows were read for a training that cannot begin")
+def rows_read(project: Path) -> list[Path]:
+    return [path for path in (project / "data").rglob("*") if path.is_file()]
 
 
 @pytest.mark.parametrize("models", [("arm-net",), ("lightgbm", "autoint"), ("esmm",), ("sasrec-ce",)])
 def test_a_training_on_a_device_that_is_not_there_is_refused_before_a_row_is_read(
-    models: tuple[str, ...], sample: SampleMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    models: tuple[str, ...], sample: SampleMade, tmp_path: Path
 ) -> None:
-    for reading in ("prepare_data", "prepare_sequences"):
-        monkeypatch.setattr(TRAINING, reading, nothing_is_read)
     services = main.services(threads=1, device=ABSENT)
     with pytest.raises(ParameterError, match=f"This machine has no device '{ABSENT}'.*Choose one of: .*cpu"):
         perform(Train(tmp_path / "project", recipe_of(sample, *models)), services, JobControl())
+    assert rows_read(tmp_path / "project") == []
     project = services.projects.open(tmp_path / "project")
     try:
         found = {(run.status, run.error.partition(" ")[0]) for run in project.runs()}
@@ -116,18 +113,19 @@ def test_a_training_on_a_device_that_is_not_there_is_refused_before_a_row_is_rea
 
 
 def test_a_search_on_a_device_that_is_not_there_is_refused_before_a_row_is_read(
-    sample: SampleMade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sample: SampleMade, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(SEARCH, "prepare_data", nothing_is_read)
     asked = Tune(tmp_path / "project", recipe=recipe_of(sample, "arm-net"), model="arm-net", trials=1)
     with pytest.raises(ParameterError, match="no device"):
         perform(asked, main.services(threads=1, device=ABSENT), JobControl())
+    assert rows_read(tmp_path / "project") == []
 
 
 def test_models_that_know_the_processor_alone_pass_over_the_device(sample: SampleMade, tmp_path: Path) -> None:
     services = main.services(threads=1, device=ABSENT)
     trained = perform(Train(tmp_path / "project", recipe_of(sample, "logistic")), services, JobControl())
     assert len(trained.runs) == 1
+    assert rows_read(tmp_path / "project")
 
 
 def test_a_model_that_cannot_be_built_is_left_to_fail_in_its_turn() -> None:
