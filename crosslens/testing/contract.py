@@ -194,7 +194,7 @@ class ModelContract(SpecContract):
     # -- how it trains ------------------------------------------------------------------------------------------------
 
     @pytest.mark.parametrize("device", DEVICES)
-    def test_every_device_is_used_passed_over_or_refused_in_a_sentence(self, device: str) -> None:
+    def test_every_device_is_used_or_passed_over_or_refused_in_a_sentence(self, device: str) -> None:
         rows = main_effects(200, seed=3)
         try:
             model = self.fit(training_data(rows), FitContext(seed=1, device=device))

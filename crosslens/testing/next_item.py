@@ -206,7 +206,7 @@ class NextItemContract(SpecContract):
             return None
 
     @pytest.mark.parametrize("device", DEVICES)
-    def test_every_device_is_used_passed_over_or_refused_in_a_sentence(self, device: str) -> None:
+    def test_every_device_is_used_or_passed_over_or_refused_in_a_sentence(self, device: str) -> None:
         try:
             model = self.fit(planted_training(40), device=device)
         except UserError as error:

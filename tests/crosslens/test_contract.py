@@ -230,7 +230,7 @@ def test_a_model_that_does_not_know_the_words_for_devices_is_caught(
 
     contract = contract_of(replace(honest, build=Estimator))
     with pytest.raises(caught) if caught else nullcontext():
-        contract.test_every_device_is_used_passed_over_or_refused_in_a_sentence(device)
+        contract.test_every_device_is_used_or_passed_over_or_refused_in_a_sentence(device)
 
 
 def test_training_that_draws_other_numbers_each_time_is_caught(guide: ModuleType, tmp_path: Path) -> None:
