@@ -35,7 +35,7 @@ from core.services import JobControl, Services
 from crosslens import EncodedDataset, FitContext, ModelSpec, TrainingData, parameters_from_plain
 from crosslens.data import Float64Array
 
-ROWS = 400_000
+ROWS: Mapping[str, int] = {"p1": 400_000, "p2": 400_000, "p3": 200_000}
 BATCH = 4096
 MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
     "clicked-only": ("esmm", {"variant": "clicked-only"}),
@@ -49,7 +49,7 @@ MODELS: Mapping[str, tuple[str, Mapping[str, Any]]] = {
 PRESETS: Mapping[str, tuple[str, ...]] = {
     "p1": ("clicked-only", "shared+clicked", "esmm", "lightgbm"),
     "p2": ("clicked-only", "esmm-ns", "esmm", "lightgbm"),
-    "p3": ("shared+clicked", "esmm", "esmm, lambda 1", "lightgbm"),
+    "p3": ("shared+clicked", "esmm", "esmm, lambda 1"),
 }
 """What is trained on the shops of each preset."""
 NEAR = 0.01
@@ -141,28 +141,32 @@ def trained(
 
 def measure(
     *,
-    rows: int = ROWS,
+    rows: int = 0,
     seeds: int = 5,
     threads: int = 0,
     batch: int = BATCH,
     presets: Sequence[str] = tuple(PRESETS),
 ) -> dict[str, Any]:
-    """Train the models of every preset on every seed; return the figures of each, and the paired differences."""
+    """Train the models of every preset on every seed; return the figures of each, and the paired differences.
+
+    `rows` are the impressions of every shop; 0: `ROWS`.
+    """
     services = main.services(threads=threads)
     figures: dict[str, dict[str, list[dict[str, float]]]] = {
         preset: {name: [] for name in PRESETS[preset]} for preset in presets
     }
+    counts = {preset: rows or ROWS[preset] for preset in presets}
     for preset in presets:
         for seed in range(1, seeds + 1):
             with tempfile.TemporaryDirectory() as folder:
-                known = known_funnel(preset, rows, seed, services, Path(folder))
+                known = known_funnel(preset, counts[preset], seed, services, Path(folder))
             for name in PRESETS[preset]:
                 model, parameters = MODELS[name]
                 spec = services.host.model(model)
                 size = {"batch_size": batch} if hasattr(spec.parameters, "batch_size") else {}
                 found = trained(spec, {**parameters, **size}, known, seed=seed, threads=services.threads)
                 figures[preset][name].append(found)
-    about = {"rows": rows, "batch": batch, "seeds": seeds, "machine": _machine()}
+    about = {"rows": counts, "batch": batch, "seeds": seeds, "machine": _machine()}
     return {**about, "figures": figures, "differences": differences(figures)}
 
 
@@ -217,7 +221,8 @@ def differences(figures: Mapping[str, Mapping[str, Sequence[Mapping[str, float]]
 
 def table(figures: dict[str, Any]) -> str:
     """Return the figures as text: means over seeds, then the differences."""
-    lines = [f"{figures['rows']:,} impressions, batches of {figures['batch']:,}, {figures['seeds']} seeds", ""]
+    counts = ", ".join(f"{preset} {rows:,}" for preset, rows in figures["rows"].items())
+    lines = [f"impressions: {counts}; batches of {figures['batch']:,}; {figures['seeds']} seeds", ""]
     lines.append(f"{'preset':8}{'model':18}{'AUC*':>8}{'unclicked':>11}{'bias':>8}{'error':>8}")
     for preset, models in figures["figures"].items():
         for name, runs in models.items():
