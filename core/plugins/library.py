@@ -186,12 +186,14 @@ class Library:
         self._decide(key, lambda each: replace(each, enabled=False, problem=sentence, details=details))
 
     def start(self) -> tuple[str, ...]:
-        """Do what a start of the program has to: put out of use what was being imported when a process ended.
+        """Do what a start of the app has to: see `put_out_interrupted`; also removes older versions and left-overs."""
+        names = self.put_out_interrupted()
+        if self.folder.exists():
+            self._tidy()
+        return names
 
-        Also removes older versions and left-overs. Returns the names of plugins that were put out of use.
-        """
-        if not self.folder.exists():
-            return ()
+    def put_out_interrupted(self) -> tuple[str, ...]:
+        """Put out of use what was being imported when a process ended; return the names."""
         names = []
         for file, loading in interrupted(self.folder).items():
             row = next((row for row in self.rows() if row.key == loading.key), None)
@@ -200,7 +202,6 @@ class Library:
                 self.put_out(row.key, PluginError(words))
                 names.append(row.name)
             file.unlink(missing_ok=True)
-        self._tidy()
         return tuple(names)
 
     # --- inside -------------------------------------------------------------------------------------------------------

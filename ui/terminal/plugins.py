@@ -17,7 +17,7 @@ from crosslens.errors import PluginError, Stopped, UserError
 from crosslens.plain import to_plain
 
 from .parts import Parts
-from .starting import begin
+from .starting import say_put_out
 from .terminal import Terminal
 
 _NO_SANDBOX = "A plugin runs with your full permissions; it is not sandboxed. Install only what you trust."
@@ -124,7 +124,7 @@ def unblock(options: Namespace, parts: Parts, terminal: Terminal) -> None:
 
 def _listed(parts: Parts, terminal: Terminal) -> tuple[PluginRow, ...]:
     library = parts.library()
-    begin(library, terminal)
+    say_put_out(library.start(), terminal)
     library.describe_pending()
     return listed(library, parts.host())
 

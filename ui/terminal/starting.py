@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +23,8 @@ def with_notices(parts: Parts, terminal: Terminal) -> Parts:
         made = parts.services(**asked)
         if not begun and made.plugins is not None:
             begun = True
-            if begin(made.plugins, terminal):
+            # No older version is removed: a window beside this command may be training with it.
+            if say_put_out(made.plugins.put_out_interrupted(), terminal):
                 made.host.refresh()
             _say_left_out(made.plugins, terminal)
         return made
@@ -30,16 +32,15 @@ def with_notices(parts: Parts, terminal: Terminal) -> Parts:
     return replace(parts, services=services)
 
 
-def begin(library: Library, terminal: Terminal) -> tuple[str, ...]:
-    """Put out of use what was being imported when a process ended, and say so; return the names."""
-    names = library.start()
+def say_put_out(names: Sequence[str], terminal: Terminal) -> bool:
+    """Say which plugins were put out of use because a process ended while importing them; return whether any was."""
     if names:
         terminal.notice(
             f"Started without {', '.join(names)}.",
             "The last attempt to load it ended the process that tried.",
             f"More: crosslens plugin info {names[0]}. To try again: crosslens plugin enable {names[0]}",
         )
-    return names
+    return bool(names)
 
 
 def _say_left_out(library: Library, terminal: Terminal) -> None:

@@ -189,6 +189,8 @@ def test_an_update_replaces_and_the_older_files_go_with_the_next_start(library: 
     library.install(make_plugin(tmp_path, "plush"))
     row = library.install(make_plugin(tmp_path, "plush", version="1.1"))
     assert (row.version, row.former) == ("1.1", "1.0")
+    assert library.put_out_interrupted() == ()
+    assert library.row("plush").former == "1.0"  # a training may still use it
     library.start()
     assert [path.name for path in (library.folder / row.key).iterdir()] == ["1.1"]
     assert library.row("plush").former == ""
