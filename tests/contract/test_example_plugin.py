@@ -20,7 +20,7 @@ _MARKS = {"crosslens-dcn": pytest.mark.slow}
 def test_an_example_is_fit_to_be_given_away(example: Path) -> None:
     checked = check_plugin(example)
     found = {finding.name: finding for finding in checked.findings}
-    assert {"file", "manifest", "import", "registers", "contract", "own tests"} == set(found)
+    assert {"file", "manifest", "needs", "import", "registers", "contract", "own tests"} == set(found)
     assert [each for each in checked.findings if each.verdict is not Verdict.PASSED] == []
     assert " passed" in found["contract"].said[0]
 
