@@ -74,17 +74,18 @@ class _Watch:
     """Clicked validation rows, as a share of all: what a loss of theirs counts for among all rows."""
     prior: float
     """Validation log loss of conversions for as long as only their rate is known."""
+    train_share: float = 0.0
+    train_prior: float = 0.0
+    """The same two of the training rows."""
     grown: int = 0
     click_loss: float = float("nan")
+    click_train_loss: float | None = None
 
     @classmethod
     def start(cls, parameters: LightGBMParameters, data: TrainingData, context: FitContext) -> _Watch:
         rate = min(max(Rates.of(data.train).conversion, 1e-6), 1 - 1e-6)
-        converted = conversion_rows(data.validation)
-        losses = np.where(np.asarray(converted.target) > 0.5, -np.log(rate), -np.log1p(-rate))
         identity = {"parameters": parameters_to_plain(parameters), "seed": context.seed, "rows": len(data.train)}
-        prior = float(np.average(losses, weights=_weights(converted))) if len(converted) else 0.0
-        return cls(context, identity, float(_weights(converted).sum() / _weights(data.validation).sum()), prior)
+        return cls(context, identity, *_share_and_prior(data.validation, rate), *_share_and_prior(data.train, rate))
 
     def clicks(self, progress: FitProgress) -> None:
         """Hear of the trees of clicks."""
@@ -93,7 +94,11 @@ class _Watch:
         if "loss" in metrics:
             self.click_loss = metrics["loss"]
             metrics["loss"] += self.share * self.prior
-        self._tell(progress, metrics, f"Trees of clicks: {progress.epoch}")
+        loss = progress.loss
+        if loss is not None:
+            self.click_train_loss = loss
+            loss += self.train_share * self.train_prior
+        self._tell(replace(progress, loss=loss), metrics, f"Trees of clicks: {progress.epoch}")
 
     def conversions(self, clicks: LightGBMModel) -> Callable[[FitProgress], None]:
         """Return what hears of the trees of conversions, once those of clicks are grown."""
@@ -106,10 +111,22 @@ class _Watch:
             if own is not None and np.isfinite(self.click_loss):
                 metrics["loss"] = self.click_loss + self.share * own
             best = None if progress.best_epoch is None else first + progress.best_epoch
-            moved = replace(progress, epoch=first + progress.epoch, step=first + progress.step, best_epoch=best)
+            moved = replace(
+                progress,
+                epoch=first + progress.epoch,
+                step=first + progress.step,
+                best_epoch=best,
+                loss=self._of_both(progress.loss),
+            )
             self._tell(moved, metrics, f"Trees of conversions: {progress.epoch}")
 
         return hear
+
+    def _of_both(self, loss: float | None) -> float | None:
+        """Return the training loss of clicks and conversions, on the scale it had while the trees of clicks grew."""
+        if loss is None or self.click_train_loss is None:  # unknown after a resumption
+            return None
+        return self.click_train_loss + self.train_share * loss
 
     def _tell(self, progress: FitProgress, metrics: dict[str, float], words: str) -> None:
         most = 2 * progress.epochs
@@ -160,3 +177,11 @@ class _Keeping:
 
 def _weights(data: EncodedDataset) -> np.ndarray:
     return np.ones(len(data)) if data.weights is None else np.asarray(data.weights, np.float64)
+
+
+def _share_and_prior(data: EncodedDataset, rate: float) -> tuple[float, float]:
+    """Return the clicked rows as a share of all, and their log loss where each is given `rate`."""
+    converted = conversion_rows(data)
+    losses = np.where(np.asarray(converted.target) > 0.5, -np.log(rate), -np.log1p(-rate))
+    prior = float(np.average(losses, weights=_weights(converted))) if len(converted) else 0.0
+    return float(_weights(converted).sum() / _weights(data).sum()), prior

@@ -15,6 +15,7 @@ from core.recipe import SplitMethod
 from core.recipe_toml import recipe_from_toml
 from crosslens.relational import JoinKind
 from crosslens.schema import FieldRole, FieldSchema
+from ui.desktop.draft import set_role
 from ui.desktop.models.columns import Column
 from ui.desktop.pages.prepare import PreparePage
 from ui.desktop.preparing import use_table
@@ -49,6 +50,23 @@ def combo(page: PreparePage, name: str) -> QComboBox:
 def choose(combo: QComboBox, row: int) -> None:
     combo.setCurrentIndex(row)
     combo.activated.emit(row)
+
+
+def test_what_may_follow_a_click_is_chosen_beside_the_label_and_can_be_undone(
+    page: PreparePage, session: Session
+) -> None:
+    then = combo(page, "What may follow a click")
+    assert not then.isVisible()  # no second column could be a label
+    field = session.draft.fields.features[0]
+    session.start_draft(set_role(session.draft, [field.column], FieldRole.CONVERSION))
+    assert [then.itemText(row) for row in range(then.count())] == ["nothing more", field.name]
+    assert then.isVisible()
+    assert then.currentText() == field.name
+    choose(then, 0)
+    assert not session.draft.fields.with_role(FieldRole.CONVERSION)
+    session.undo_stack.undo()
+    assert [each.name for each in session.draft.fields.with_role(FieldRole.CONVERSION)] == [field.name]
+    assert then.currentText() == field.name
 
 
 def test_without_a_preparation_the_page_points_to_the_data(session: Session, qtbot: Any) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QLabel
 
 from core.commands import ExplainRow, MakeValueTable
 from core.funnel import FunnelTimes, StageTimes, funnel_report
@@ -161,3 +162,25 @@ def test_columns_of_other_outputs_are_called_by_their_usual_names(qapp: Any) -> 
     heads = [rows.headerData(column, Qt.Orientation.Horizontal) for column in range(rows.columnCount())]
     assert heads == ["Predicted", "Observed", "pCVR", "x"]
     assert rows.data(rows.index(0, 2)) == "25.00 %"
+
+
+def test_labels_of_a_funnel_have_heads_and_values_that_people_read(qapp: Any) -> None:
+    model = RowsModel()
+    labels = {"label_click": pa.array([1.0], pa.float32()), "label_conversion": pa.array([0.0], pa.float32())}
+    model.set_rows(pa.table({"probability": [0.5], "label": [0], **labels}))
+    heads = [model.headerData(column, Qt.Orientation.Horizontal) for column in range(model.columnCount())]
+    assert heads == ["Predicted", "Observed", "Clicked", "Converted"]
+    assert [model.index(0, column).data() for column in (2, 3)] == ["1", "0"]
+
+
+def test_a_run_that_is_still_being_read_is_not_called_unmeasured(session: RecordingSession, qtbot: Any) -> None:
+    add_funnel(session.project, "funnel")
+    page = ResultsPage(session)
+    qtbot.addWidget(page)
+    page.show()
+    page.shown()
+    assert page._reading.isVisible()
+    shown = [label.text() for label in page.findChildren(QLabel) if label.isVisible()]
+    assert not [words for words in shown if words.startswith(("Nothing", "No ", "This run ended"))]
+    settle(page, qtbot)
+    assert not page._reading.isVisible()

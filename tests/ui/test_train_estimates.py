@@ -90,6 +90,7 @@ def test_chosen_models_are_asked_about_beside_the_queue(page: TrainPage, session
     assert models_of(request) == ["net"]
     assert request.command.rows == 40_000
     assert request.lane == "aside"
+    assert said(page) == "Looking at how long this would take…"
     answer(request, ESTIMATE)
     assert said(page) == "Estimate: about 0:39 if all 30 epochs are needed, 310 MB of memory."
     assert [said(page, name) for name in ("trees", "line")] == ["", ""]

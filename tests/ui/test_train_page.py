@@ -13,10 +13,18 @@ from PySide6.QtCore import Qt
 from core.commands import Phase, Progress, Train, Trained
 from core.recipe_toml import recipe_from_toml
 from crosslens import FieldRole, FitProgress
-from crosslens.runs import RunStatus
+from crosslens.runs import Metric, RunStatus
 from ui.desktop.draft import set_role
 from ui.desktop.pages.train import TrainPage
-from ui.desktop.pages.train_log import MOST_POINTS, Track, TrainingLog, epochs_done, loss_chart, seconds_left
+from ui.desktop.pages.train_log import (
+    MOST_POINTS,
+    Track,
+    TrainingLog,
+    epochs_done,
+    loss_chart,
+    metric_chart,
+    seconds_left,
+)
 from ui.desktop.pages.train_models import default_choice
 from ui.desktop.worker_client import Failure, Request, RequestState
 
@@ -189,6 +197,66 @@ def test_a_finished_training_shows_its_figures_and_leads_to_the_results(
     assert page.panel._facts.text() == "Net: AUC 0.731 [0.721, 0.741]"
     qtbot.mouseClick(page.panel._results, Qt.MouseButton.LeftButton)
     assert session.pages == ["results"]
+
+
+@pytest.mark.parametrize(
+    ("areas", "words"),
+    [
+        (
+            {"auc": 0.8, "conversion.auc": 0.7},
+            "Net: pCTR AUC 0.800 [0.790, 0.810]  ·  pCVR AUC 0.700 [0.690, 0.710]",
+        ),
+        ({"hr@10": 0.4, "ndcg@10": 0.2}, "Net: NDCG@10 0.200 [0.190, 0.210]"),
+    ],
+)
+def test_a_finished_funnel_or_ranking_shows_its_own_figures(
+    page: TrainPage, session: RecordingSession, areas: dict[str, float], words: str
+) -> None:
+    request = started(page, session)
+    request.progressed.emit(said())
+    record = add_run(session.project, "run-1", NET)
+    metrics = {name: Metric(name, value, value - 0.01, value + 0.01, 800, 80) for name, value in areas.items()}
+    session.project.save_run(replace(record, metrics=metrics))
+    finish(request, Trained(("run-1",)))
+    assert page.panel._facts.text() == words
+
+
+def test_a_training_that_ended_is_not_drawn_as_one_at_work(
+    page: TrainPage, session: RecordingSession, qtbot: Any
+) -> None:
+    request = started(page, session)
+    request.progressed.emit(said(Phase.EXPLAINING))
+    finish(request, Trained(("run-1",)))
+    qtbot.wait(200)
+    page.panel._which.activated.emit(0)
+    assert page.panel._steps.accessibleDescription() == "finished"
+    assert not page.panel._bar.isVisible()
+
+
+def test_before_the_first_report_the_panel_names_no_model_and_keeps_its_lines_together(
+    page: TrainPage, session: RecordingSession, qtbot: Any
+) -> None:
+    started(page, session)
+    qtbot.wait(50)
+    assert not page.panel._which.isVisible()
+    assert page.panel._facts.y() < page.panel.height() / 3
+
+
+def test_metrics_of_a_funnel_say_of_which_output_they_are() -> None:
+    track = Track("r", "Net")
+    metrics = {"loss": 0.4, "auc": 0.8, "auc_conversion": 0.7, "auc_click_and_conversion": 0.75, "loss_conversion": 0.5}
+    track.hear(said(fit=fit(1, metrics=metrics)))
+    names = [line.name for line in metric_chart(track, "t", "Epochs").series]
+    assert names == ["pCTR AUC", "pCTCVR AUC", "pCVR AUC"]
+    track.epochs.clear()
+    track.hear(said(fit=fit(1, metrics={"loss": 4.0, "ndcg@10": 0.1})))
+    assert metric_chart(track, "t", "Epochs").y_label == "NDCG@10"
+
+
+def test_the_summary_says_that_conversions_can_be_predicted_too(page: TrainPage, session: RecordingSession) -> None:
+    assert "conversions" not in page._summary.text()
+    session.set_draft(set_role(draft(), [draft().fields.features[0].column], FieldRole.CONVERSION))
+    assert "Models of clicks and conversions predict segment too." in page._summary.text()
 
 
 def test_a_failure_is_shown_on_the_panel_and_in_the_message_bar(page: TrainPage, session: RecordingSession) -> None:

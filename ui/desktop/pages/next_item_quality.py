@@ -55,6 +55,7 @@ class RankingTab(QWidget):
         self._charts: dict[str, PictureView] = {}
         self._lower = Pictures(session)
         self._empty = EmptyState("results", self.tr("Nothing measured"), self.tr("This run ended before its test."))
+        self._empty.hide()
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, SPACE, SPACE, 2 * SPACE)

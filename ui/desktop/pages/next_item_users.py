@@ -119,6 +119,7 @@ class UsersTab(QWidget):
         splitter.setSizes([270, 540])
         self._stack.addWidget(empty)
         self._stack.addWidget(splitter)
+        self._stack.setCurrentWidget(splitter)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, SPACE, 0, 0)
         layout.addWidget(self._stack, 1)

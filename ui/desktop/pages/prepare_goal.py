@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtGui import QStandardItemModel
 from PySide6.QtWidgets import QComboBox, QFormLayout, QHBoxLayout, QLabel, QLineEdit, QSpinBox, QWidget
 
+from core.labels import LABEL_ROLES
 from core.recipe import SplitMethod
 from crosslens.relational import ColumnRef
 from crosslens.schema import Field, FieldRole
@@ -32,6 +33,7 @@ class GoalCard(Card):
         super().__init__(parent=parent)
         self._session = session
         self._label, self._label_facts = QComboBox(), Muted(wrap=False)
+        self._then, self._then_facts = QComboBox(), Muted(wrap=False)
         self._method, self._time, self._time_name = QComboBox(), QComboBox(), QLabel(self.tr("Time"))
         self._validation, self._test = _share_box(), _share_box()
         self._bar = ShareBar()
@@ -39,6 +41,7 @@ class GoalCard(Card):
         self._name_all()
         self._lay_out()
         self._label.activated.connect(lambda _: self._choose_label())
+        self._then.activated.connect(lambda _: self._choose_conversion())
         self._method.activated.connect(lambda _: self._choose_split())
         self._time.activated.connect(lambda _: self._choose_time())
         for box in (self._validation, self._test):
@@ -74,6 +77,7 @@ class GoalCard(Card):
     def _name_all(self) -> None:
         for box, name in (
             (self._label, self.tr("Label: what to predict")),
+            (self._then, self.tr("What may follow a click, for models of clicks and conversions")),
             (self._method, self.tr("How rows are parted")),
             (self._time, self.tr("Time column")),
             (self.moment, self.tr("When is the prediction made?")),
@@ -84,17 +88,19 @@ class GoalCard(Card):
         ):
             box.setAccessibleName(name)
             box.setToolTip(name)
-        for box in (self._label, self._method, self._time):
+        for box in (self._label, self._then, self._method, self._time):
             box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
             box.setMinimumContentsLength(10)
 
     def _lay_out(self) -> None:
-        form = QFormLayout()
+        self._form = form = QFormLayout()
         form.setHorizontalSpacing(2 * SPACE)
         form.setVerticalSpacing(SPACE)
         form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
         form.addRow(self.tr("Predict"), self._label)
         form.addRow("", self._label_facts)
+        form.addRow(self.tr("And then"), self._then)
+        form.addRow("", self._then_facts)
         form.addRow(self.tr("When"), self.moment)
         form.addRow(self.tr("Split"), self._method)
         form.addRow(self._time_name, self._time)
@@ -106,7 +112,7 @@ class GoalCard(Card):
         form.addRow(self.tr("Shares"), shares)
         form.addRow(self.tr("Values"), self._make_values())
         roomy(self.moment, self.rare, self.hashed)
-        roomy(self._label, self._method, self._time, self._validation, self._test)
+        roomy(self._label, self._then, self._method, self._time, self._validation, self._test)
         self.body.addLayout(form)
         self.body.addWidget(self._bar)
         self.body.addStretch(1)
@@ -148,6 +154,16 @@ class GoalCard(Card):
         self._label.setCurrentIndex(-1 if label is None else candidates.index(label) if label in candidates else -1)
         self._label_facts.setText("" if label is None else self._about_label(draft, label))
         self._label_facts.setVisible(bool(self._label_facts.text()))
+        self._fill_conversions(draft, [field for field in candidates if field is not label])
+
+    def _fill_conversions(self, draft: Draft, candidates: list[Field]) -> None:
+        """Offer what may follow a click; there is no such row where one column alone could be a label."""
+        _fill(self._then, [(self.tr("nothing more"), None), *((field.name, field.column) for field in candidates)])
+        chosen = next(iter(draft.fields.with_role(FieldRole.CONVERSION)), None)
+        self._then.setCurrentIndex(1 + candidates.index(chosen) if chosen in candidates else 0)
+        self._then_facts.setText("" if chosen is None else self._about_label(draft, chosen))
+        self._form.setRowVisible(self._then, bool(candidates))
+        self._form.setRowVisible(self._then_facts, chosen is not None)
 
     def _about_label(self, draft: Draft, label: Field) -> str:
         profile = draft.profile(label.column)
@@ -184,6 +200,18 @@ class GoalCard(Card):
             draft = set_role(self._session.draft, [column], FieldRole.CLICK)
             self._session.edit(self.tr("Label: {name}").format(name=self._label.currentText()), draft)
 
+    def _choose_conversion(self) -> None:
+        draft, column = self._session.draft, self._then.currentData()
+        if draft is None:
+            return
+        former = [field.column for field in draft.fields.with_role(FieldRole.CONVERSION)]
+        changed = (
+            set_role(draft, former, FieldRole.IGNORE)
+            if column is None
+            else set_role(draft, [column], FieldRole.CONVERSION)
+        )
+        self._session.edit(self.tr("After a click: {name}").format(name=self._then.currentText()), changed)
+
     def _choose_time(self) -> None:
         if self._session.draft is not None:
             self._session.edit(self.tr("Time column"), set_time(self._session.draft, self._time.currentData()))
@@ -203,7 +231,7 @@ class GoalCard(Card):
 def _can_be_label(draft: Draft, field: Field) -> bool:
     profile = draft.profile(field.column)
     two = profile is not None and 1 <= profile.distinct <= MOST_DISTINCT
-    return field.role is FieldRole.CLICK or field.column.column == ColumnRef.EXISTS or two
+    return field.role in LABEL_ROLES or field.column.column == ColumnRef.EXISTS or two
 
 
 def _share_box() -> QSpinBox:

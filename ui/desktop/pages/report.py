@@ -44,7 +44,7 @@ from .report_preview import PageStrip
 from .results_loading import Background, first_output, load_predictions, unique_names
 from .results_parts import Scrolling
 from .results_predictions import write_rows
-from .results_runs import metric_words, when_words
+from .results_runs import headline, metric_words, when_words
 
 WAIT_MILLISECONDS = 500
 """How long to wait after an edit before the preview is made again."""
@@ -272,7 +272,8 @@ class ReportPage(Page):
         with QSignalBlocker(self.runs):
             self.runs.clear()
             for run in runs:
-                words = f"{names[run.id]}\n{metric_words(run, 'auc')}" if "auc" in run.metrics else names[run.id]
+                measured = metric_words(run, headline(run)) if headline(run) else ""
+                words = "\n".join(filter(None, (names[run.id], measured)))
                 item = QListWidgetItem(words)
                 item.setToolTip(when_words(run))
                 item.setData(_RUN, run)

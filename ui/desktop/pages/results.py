@@ -22,6 +22,7 @@ from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted
+from ..worker_client import Failure
 from .export_model import ExportModelButton
 from .next_item_quality import RankingContent, RankingTab, load_ranking
 from .next_item_users import UsersTab
@@ -120,6 +121,9 @@ class ResultsPage(Page):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(self.tr("About the run"))
+        self._reading = Muted(self.tr("Reading the run…"), wrap=False)
+        self._reading.hide()
+        self.tabs.setCornerWidget(self._reading)
         for tab, words in (
             (self.ranking, self.tr("Ranking")),
             (self.users, self.tr("Users")),
@@ -208,6 +212,7 @@ class ResultsPage(Page):
         self.tabs.setEnabled(run is not None)
         if run is None or self.session.project is None:
             self._content = None
+            self._reading.hide()
             return
         if before is not None and before.id == run.id and before.status == run.status and self._content is not None:
             return
@@ -218,18 +223,24 @@ class ResultsPage(Page):
         self._fresh.clear()
         if self.session.project is None:
             return
+        self._reading.show()
         folder, output = self.session.project.run_folder(run.id), self._output
         self.background.ask(
-            "run", lambda: load_run(folder, output), lambda found: self._read(run, found), self.session.fail
+            "run", lambda: load_run(folder, output), lambda found: self._read(run, found), self._could_not_read
         )
 
     def _read(self, run: RunRecord, content: RunContent) -> None:
         if self._run is not None and self._run.id == run.id:
             self._content = content
+            self._reading.hide()
             self._fresh.clear()
             self.outputs.show_outputs(content.outputs, content.output)
             self._show_tabs(content)
             self._fill_tab()
+
+    def _could_not_read(self, error: UserError | Failure) -> None:
+        self._reading.hide()
+        self.session.fail(error)
 
     def _renew_ranking(self, runs: tuple[RunRecord, ...]) -> None:
         """Read the ranking again when another run that was asked the same has come or gone."""

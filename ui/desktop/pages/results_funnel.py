@@ -25,6 +25,7 @@ class FunnelTab(QWidget):
         self._pictures = Pictures(session)
         self._unknown = Muted()
         self._empty = EmptyState("results", self.tr("No funnel"), self.tr("This run ended before its test."))
+        self._empty.hide()
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, SPACE, SPACE, 2 * SPACE)

@@ -42,6 +42,7 @@ class PredictionsTab(QWidget):
         self._empty = EmptyState(
             "results", self.tr("No predictions"), self.tr("This run ended before its test rows were predicted.")
         )
+        self._empty.hide()
         self._build()
 
     def show_rows(self, run: RunRecord, rows: pa.Table, output: str = "") -> None:

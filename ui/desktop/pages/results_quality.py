@@ -31,6 +31,7 @@ class QualityTab(QWidget):
         self._grid.setSpacing(3 * SPACE)
         self._charts: dict[str, PictureView] = {}
         self._empty = EmptyState("results", self.tr("Nothing measured"), self.tr("This run ended before its test."))
+        self._empty.hide()
         inner = QWidget()
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, SPACE, SPACE, 2 * SPACE)

@@ -127,6 +127,7 @@ class RowTab(QWidget):
         splitter.setSizes([270, 540])
         self._stack.addWidget(self._empty)
         self._stack.addWidget(splitter)
+        self._stack.setCurrentWidget(splitter)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, SPACE, 0, 0)
         layout.addWidget(self._sentence)

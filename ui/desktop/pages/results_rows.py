@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 
-from core.outputs import OUTPUTS, output_title, probability_column
+from core.outputs import CLICK, CONVERSION, OUTPUTS, label_column, output_title, probability_column
 
 from ..charts import numbers
 from ..palette import colours
@@ -19,6 +19,7 @@ _ROOT = QModelIndex()
 _FIRST = ("probability", "label")
 _HIDDEN = ("row",)
 _CHANCE = probability_column("")
+_LABELS = (label_column(CLICK), label_column(CONVERSION))
 
 
 class RowsModel(QAbstractTableModel):
@@ -121,7 +122,13 @@ class RowsModel(QAbstractTableModel):
         output = name.removeprefix(_CHANCE)
         if output in OUTPUTS and output != name:
             return output_title(output)
-        return {"probability": self.tr("Predicted"), "label": self.tr("Observed")}.get(name, name)
+        heads = {
+            "probability": self.tr("Predicted"),
+            "label": self.tr("Observed"),
+            label_column(CLICK): self.tr("Clicked"),
+            label_column(CONVERSION): self.tr("Converted"),
+        }
+        return heads.get(name, name)
 
     def _side(self, name: str) -> Qt.AlignmentFlag:
         numeric = pa.types.is_integer(kind := self._rows.schema.field(name).type) or pa.types.is_floating(kind)
@@ -165,7 +172,7 @@ def _text_of(name: str, value: Any) -> str:
         return "NULL"
     if name == "probability" or name.removeprefix(_CHANCE) in OUTPUTS:
         return numbers.percent(value, 2)
-    if name == "label":
+    if name in ("label", *_LABELS):
         return "1" if value else "0"
     if isinstance(value, float):
         return numbers.number(value)

@@ -27,7 +27,7 @@ from PySide6.QtWidgets import QFrame, QListView, QStyle, QStyledItemDelegate, QS
 
 from core.evidence import Faithfulness
 from core.next_item.present import metric_title
-from core.outputs import output_title
+from core.outputs import CLICK, output_title
 from crosslens.runs import RunRecord, RunStatus
 
 from ..charts import numbers
@@ -137,7 +137,7 @@ class RunsModel(QAbstractListModel):
     def _sentence(self, run: RunRecord) -> str:
         parts = [run.title or run.model, status_words(run.status, self)]
         parts += [self.tr("starred")] if run.starred else []
-        parts += [metric_words(run, name) for name in (headline(run), "log_loss") if name in run.metrics]
+        parts += [result_words(run)] + [metric_words(run, name) for name in ("log_loss",) if name in run.metrics]
         parts += [when_words(run)] + ([run.error] if run.error else []) + ([run.note] if run.note else [])
         return "\n".join(part for part in parts if part)
 
@@ -159,10 +159,19 @@ def headline(run: RunRecord) -> str:
     return "auc" if "auc" in run.metrics else ranked
 
 
+def result_words(run: RunRecord) -> str:
+    """Return the metric a run is known by with its interval, of a funnel for each output; empty if it has none."""
+    names = [name for name in (headline(run), *_further(run)) if name]
+    return "  ·  ".join(metric_words(run, name) for name in names)
+
+
 def metric_words(run: RunRecord, name: str) -> str:
-    """Return a metric of a run with its interval."""
+    """Return a metric of a run with its interval; of a funnel's AUC, of which output it is."""
     metric = run.metrics[name]
-    title = {"auc": "AUC", "log_loss": "log loss"}.get(name) or metric_title(name)
+    output, _, kind = name.rpartition(".")
+    title = {"auc": "AUC", "log_loss": "log loss"}.get(kind) or metric_title(kind)
+    if kind == "auc" and (output or _further(run)):
+        title = f"{output_title(output or CLICK)} {title}"
     return f"{title} {numbers.number(metric.value, 3)} {numbers.interval(metric.low, metric.high, 3)}"
 
 
@@ -290,8 +299,13 @@ class RunDelegate(QStyledItemDelegate):
 
 def _further_areas(run: RunRecord) -> list[str]:
     """Return the AUC of the outputs of a funnel beside the first one, which is the headline."""
-    found = {name.partition(".")[0]: metric for name, metric in run.metrics.items() if name.endswith(".auc")}
-    return [f"{output_title(output)} {numbers.number(metric.value, 3)}" for output, metric in found.items()]
+    areas = {name.partition(".")[0]: run.metrics[name].value for name in _further(run)}
+    return [f"{output_title(output)} AUC {numbers.number(area, 3)}" for output, area in areas.items()]
+
+
+def _further(run: RunRecord) -> tuple[str, ...]:
+    """Return the names of the AUCs of a funnel beside that of its first output."""
+    return tuple(name for name in run.metrics if name.endswith(".auc"))
 
 
 def _paint_ground(painter: QPainter, option: QStyleOptionViewItem, tones: Colours) -> None:

@@ -40,6 +40,8 @@ class WhyTab(QWidget):
         self._nothing = EmptyState(
             "results", self.tr("Nothing explained"), self.tr("This run ended before it was explained.")
         )
+        for widget in (self._nothing, self._hint, self._no_figures):
+            widget.hide()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, SPACE, 0, 0)
         layout.addLayout(self._make_switch())
@@ -104,15 +106,19 @@ class WhyTab(QWidget):
         column = QVBoxLayout(inner)
         column.setContentsMargins(0, SPACE, SPACE, 2 * SPACE)
         column.setSpacing(2 * SPACE)
-        column.addWidget(
-            Muted(
-                self.tr(
-                    "These figures come from inside the model. They say how it works, not that an interaction is real: "
-                    "for that, see what held-out rows support."
-                )
+        self._of_figures = Muted(
+            self.tr(
+                "These figures come from inside the model. They say how it works, not that an interaction is real: "
+                "for that, see what held-out rows support."
             )
         )
-        self._no_figures = Muted(self.tr("This model publishes no figures about itself."))
+        self._no_figures = Muted(
+            self.tr(
+                "This model publishes no figures about itself. What held-out rows support is measured from outside, "
+                "for every model alike."
+            )
+        )
+        column.addWidget(self._of_figures)
         column.addWidget(self._no_figures)
         column.addWidget(self._published)
         column.addStretch(1)
@@ -137,7 +143,9 @@ class WhyTab(QWidget):
         show("terms", present.terms_table(content.terms) if content.terms else None)
         show("importance", present.importance_bars(content.importance) if content.importance else None)
         show("pairs", present.pair_heat_map(content.pairs) if content.pairs else None)
-        self._no_figures.setVisible(not (content.terms or content.importance or content.pairs))
+        publishes = bool(content.terms or content.importance or content.pairs)
+        self._of_figures.setVisible(publishes)
+        self._no_figures.setVisible(not publishes)
 
     def _open_row(self, row: int) -> None:
         if self._evidence is not None and row < len(self._evidence.pairs):

@@ -252,6 +252,10 @@ class TrainPage(Page):
             self.tr("Predict {label} from {count} fields.").format(
                 label=label, count=whole(len(draft.fields.features))
             ),
+            *(
+                self.tr("Models of clicks and conversions predict {name} too.").format(name=field.name)
+                for field in draft.fields.with_role(FieldRole.CONVERSION)
+            ),
             self.tr("{rows} rows of {table}.").format(rows=whole(draft.rows or 0), table=draft.query.base.name),
             self.tr("{split}; {share} of the rows are kept for the test.").format(
                 split=split_words(draft.split.method), share=test
@@ -285,7 +289,11 @@ class TrainPage(Page):
         for name, card in self.chooser.cards.items():
             choice = self.chooser.choice(name) if card.is_chosen else None
             known = None if choice is None else self.estimates.of(choice)
-            card.show_estimate("" if known is None else self._estimate_words(card.spec, known))
+            if known is not None:
+                card.show_estimate(self._estimate_words(card.spec, known))
+            else:
+                asked = choice is not None and self.estimates.is_asked(choice)
+                card.show_estimate(self.tr("Looking at how long this would take…") if asked else "")
             wanted += [] if choice is None else [choice]
         if self.isVisible() and self._may_train():
             self.estimates.look_at(wanted)

@@ -52,6 +52,11 @@ class Estimates(QObject):
         draft = self._session.draft
         return None if draft is None else self._known.get(_key(draft, choice))
 
+    def is_asked(self, choice: ModelChoice) -> bool:
+        """Whether an answer about a model with these parameters is on its way."""
+        draft = self._session.draft
+        return draft is not None and _key(draft, choice) in self._asked
+
     def ask(self) -> None:
         """Ask for what is not known yet, the quickest answers first; a question about something else is dropped."""
         draft, unknown = self._session.draft, self._next(self._unknown())
@@ -65,7 +70,8 @@ class Estimates(QObject):
         self._request, self._asked = request, tuple(unknown)
         request.finished.connect(lambda answer: self._learn(request, unknown, answer.models))
         request.failed.connect(lambda failure: self._give_up(request, unknown, failure))
-        request.stopped.connect(lambda: self._end(request))
+        request.stopped.connect(lambda: self._let_go(request))
+        self.changed.emit()
 
     def _unknown(self) -> dict[str, ModelChoice]:
         """Return what is looked at and not known, by its key."""
@@ -95,6 +101,10 @@ class Estimates(QObject):
         self._learn(request, asked, [ModelEstimate(choice.id) for choice in asked.values()])
         if failure.internal:
             self._session.fail(failure)
+
+    def _let_go(self, request: Request) -> None:
+        self._end(request)
+        self.changed.emit()
 
     def _end(self, request: Request) -> None:
         if request is self._request:

@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from core.commands import Phase, Progress
 from core.display import LineChart, Series
+from core.next_item.present import metric_title as ranking_title
+from core.outputs import CLICK, OUTPUTS, output_title
+from core.present import metrics_title
 from crosslens.models import FitProgress
 
 MOST_POINTS = 400
@@ -87,11 +90,12 @@ def loss_chart(track: Track, title: str, words: tuple[str, str, str, str]) -> Li
 
 
 def metric_chart(track: Track, title: str, x_label: str) -> LineChart:
-    """Return the validation metrics other than the loss over epochs."""
-    names = sorted({name for fit in track.epochs.values() for name in fit.metrics if name != "loss"})
+    """Return the validation metrics other than losses over epochs; those of a funnel say which output they are of."""
+    names = sorted({name for fit in track.epochs.values() for name in fit.metrics if not name.startswith("loss")})
+    is_funnel = any(_parts(name)[1] for name in names)
     series = [
         _series(
-            metric_title(name),
+            metric_title(name, is_funnel=is_funnel),
             [(fit.epoch, fit.metrics[name]) for fit in track.epochs.values() if name in fit.metrics],
             points=True,
         )
@@ -100,9 +104,22 @@ def metric_chart(track: Track, title: str, x_label: str) -> LineChart:
     return LineChart(title, x_label, metric_title(names[0]) if len(names) == 1 else "", tuple(series))
 
 
-def metric_title(name: str) -> str:
-    """Return a metric's name as people write it."""
-    return {"auc": "AUC", "log_loss": "Log loss", "pr_auc": "PR-AUC"}.get(name, name.replace("_", " ").capitalize())
+def metric_title(name: str, *, is_funnel: bool = False) -> str:
+    """Return a metric's name as people write it: "AUC", "NDCG@10", and "pCVR AUC" of "auc_conversion".
+
+    In a funnel a metric without an output is that of clicks.
+    """
+    metric, output = _parts(name)
+    title = ranking_title(metric) if "@" in metric else metrics_title(metric)
+    return f"{output_title(output or CLICK)} {title}" if output or is_funnel else title
+
+
+def _parts(name: str) -> tuple[str, str]:
+    """Return a metric and the output of a funnel it is measured on; the latter empty where the name has none."""
+    for output in sorted(OUTPUTS, key=len, reverse=True):  # "click_and_conversion" ends like "conversion"
+        if name.endswith(f"_{output}"):
+            return name.removesuffix(f"_{output}"), output
+    return name, ""
 
 
 def _series(name: str, values: Sequence[tuple[float, float]], *, points: bool = False) -> Series:

@@ -8,10 +8,10 @@ from PySide6.QtWidgets import QComboBox, QHBoxLayout, QProgressBar, QStackedWidg
 
 from core.commands import Phase, Progress, Train, Trained, Tune
 from core.display import LineChart
-from crosslens.models import FitProgress
+from crosslens.models import FitProgress, Task
 from crosslens.runs import RunRecord
 
-from ..charts import PictureView, numbers
+from ..charts import PictureView
 from ..fonts import SPACE, tabular
 from ..palette import colours
 from ..session import Session
@@ -20,6 +20,7 @@ from ..widgets.cards import Card, EmptyState
 from ..widgets.labels import Badge, Muted, Title
 from ..wording import duration, phase_words, whole
 from ..worker_client import Failure, Request, RequestState
+from .results_runs import result_words
 from .train_log import ORDER, Track, TrainingLog, loss_chart, metric_chart, seconds_left
 
 REDRAW_MILLISECONDS = 150
@@ -145,6 +146,7 @@ class TrainingPanel(QWidget):
         self._outcome = Badge()
         self._results = Button(self.tr("See results →"))
         self._results.clicked.connect(lambda: self.resultsWanted.emit(self._finished))
+        self._which.hide()
         self._charts: tuple[PictureView, PictureView] | None = None
         self._queue = QVBoxLayout()
         self._stack.addWidget(self._lay_out_panel())
@@ -161,13 +163,15 @@ class TrainingPanel(QWidget):
         head.addWidget(self._which)
         head.addWidget(self._results)
         head.addWidget(self._stop)
-        self._chart_area = QVBoxLayout()
+        area = QWidget()  # takes the room below while there are no charts yet, so that the lines above stay together
+        self._chart_area = QVBoxLayout(area)
+        self._chart_area.setContentsMargins(0, 0, 0, 0)
         self._chart_area.setSpacing(2 * SPACE)
         card.body.addLayout(head)
         card.body.addWidget(self._steps)
         card.body.addWidget(self._bar)
         card.body.addWidget(self._facts)
-        card.body.addLayout(self._chart_area, 1)
+        card.body.addWidget(area, 1)
         card.body.addLayout(self._queue)
         return card
 
@@ -175,6 +179,7 @@ class TrainingPanel(QWidget):
         self._job, self._log, self._finished = job, TrainingLog(), ()
         self._training_began.clear()
         self._which.clear()
+        self._which.hide()
         self._stack.setCurrentIndex(1)
         self._outcome.hide()
         self._results.hide()
@@ -199,6 +204,7 @@ class TrainingPanel(QWidget):
 
     def _end(self, words: str, *, tone: str) -> None:
         self._job = None
+        self._redraw.stop()
         self._outcome.show_as(words, tone=tone)
         self._outcome.show()
         self._results.setVisible(bool(self._finished))
@@ -226,14 +232,7 @@ class TrainingPanel(QWidget):
         return [run for run in self._session.runs() if run.id in self._log.tracks]
 
     def _result_words(self) -> str:
-        parts = []
-        for run in reversed(self._runs()):
-            auc = run.metrics.get("auc")
-            measured = (
-                f"AUC {numbers.number(auc.value, 3)} {numbers.interval(auc.low, auc.high, 3)}" if auc else run.error
-            )
-            parts.append(f"{run.title}: {measured}")
-        return "\n".join(parts)
+        return "\n".join(f"{run.title}: {result_words(run) or run.error}" for run in reversed(self._runs()))
 
     def _add_track(self, track: Track) -> None:
         self._which.addItem(track.model or track.run, track.run)
@@ -244,11 +243,11 @@ class TrainingPanel(QWidget):
         return self._log.tracks.get(self._which.currentData() or "")
 
     def _draw(self) -> None:
-        self._steps.show_phase(self._log.phase)
-        self._show_bar(self._log.progress)
-        self._stop.setText(self._stop_text())
         track = self._track()
         if self._job is not None:
+            self._steps.show_phase(self._log.phase)
+            self._show_bar(self._log.progress)
+            self._stop.setText(self._stop_text())
             self._facts.setText(self._progress_words(track))
         if track is not None and (track.loss or track.epochs):
             self._draw_curves(track)
@@ -261,7 +260,7 @@ class TrainingPanel(QWidget):
             self._bar.setValue(round(1000 * min(max(progress.fraction, 0.0), 1.0)))
 
     def _draw_curves(self, track: Track) -> None:
-        words = (self.tr("Epochs"), self.tr("Log loss"), self.tr("training"), self.tr("validation"))
+        words = (self.tr("Epochs"), self._loss_words(track), self.tr("training"), self.tr("validation"))
         loss = loss_chart(track, self.tr("Loss of {model}").format(model=track.model), words)
         metric = metric_chart(track, self.tr("On the validation rows"), self.tr("Epochs"))
         if self._charts is None:
@@ -269,6 +268,11 @@ class TrainingPanel(QWidget):
         for view, picture in zip(self._charts, (loss, metric), strict=True):
             view.setVisible(bool(picture.series))
             view.set_picture(picture)
+
+    def _loss_words(self, track: Track) -> str:
+        """Return what the loss of a model is called: the log loss of one label, or the sum that others minimise."""
+        task = next((spec.task for spec in self._session.models if spec.title == track.model), None)
+        return self.tr("Log loss") if task is Task.CTR else self.tr("Loss")
 
     def _add_chart(self, picture: LineChart) -> PictureView:
         view = PictureView(picture)
