@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from benchmarks.funnel import Claim, Verdict, differences, paired, soft_auc, verdict
+from benchmarks.funnel import PRESETS, ROWS, Claim, Verdict, differences, paired, soft_auc, table, verdict
 from crosslens import FitContext, TrainingData
 from crosslens.data import Float64Array
 from crosslens.testing import make_dataset, training_data
@@ -151,3 +153,12 @@ def test_differences_are_those_of_the_presets_that_were_trained() -> None:
     assert (first["preset"], first["first"], first["second"]) == ("p2", "esmm", "clicked-only")
     assert first["auc"] == pytest.approx(0.001)
     assert (first["verdict"], second["verdict"]) == (Verdict.HOLDS, Verdict.UNTOLD)
+
+
+def test_the_figures_that_are_shown_are_of_five_shops_and_their_verdicts_follow_from_them() -> None:
+    kept = json.loads((Path(__file__).parents[2] / "benchmarks/results/funnel.json").read_text(encoding="utf-8"))
+    assert {preset: tuple(runs) for preset, runs in kept["figures"].items()} == PRESETS
+    assert {len(runs) for models in kept["figures"].values() for runs in models.values()} == {kept["seeds"]} == {5}
+    assert kept["differences"] == json.loads(json.dumps(differences(kept["figures"])))
+    assert all(f"{preset} {rows:,}" in table(kept) for preset, rows in kept["rows"].items())
+    assert kept["rows"] == ROWS
