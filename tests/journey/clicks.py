@@ -113,8 +113,9 @@ def look_at_every_tab(window: MainWindow, qtbot: Any) -> tuple[str, ...]:
     qtbot.keyClick(window, Qt.Key.Key_4, Qt.KeyboardModifier.ControlModifier)
     on_page(window, qtbot, "results")
     tabs = next(tabs for tabs in window.page.findChildren(QTabWidget) if tabs.isVisible())
+    page = window.page
     qtbot.waitUntil(lambda: tabs.isEnabled() and not window.session.busy, timeout=60_000)
-    qtbot.wait(200)
+    qtbot.waitUntil(lambda: not page._reading.isVisible(), timeout=60_000)
     shown = [number for number in range(tabs.count()) if tabs.isTabVisible(number)]
     for number in shown:
         qtbot.mouseClick(tabs.tabBar(), Qt.MouseButton.LeftButton, pos=tabs.tabBar().tabRect(number).center())

@@ -51,6 +51,7 @@ class PredictionsTab(QWidget):
         self.rows.set_rows(rows)
         self._empty.setVisible(not rows.num_rows)
         self._bench.setVisible(bool(rows.num_rows))
+        self._bench.setEnabled(True)
         fit_columns(self.table)
         self._tell()
 
@@ -102,6 +103,7 @@ class PredictionsTab(QWidget):
         column.addWidget(self.table, 1)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, SPACE, 0, 0)
+        self._bench.setEnabled(False)  # nothing can be taken away before there are rows
         layout.addWidget(self._bench)
         layout.addWidget(self._empty)
 
