@@ -16,7 +16,7 @@ from .formats import (
 )
 from .funnel import FunnelReport, Rate, Selection
 from .metrics import FEW_LABELS
-from .outputs import OUTPUTS, output_title
+from .outputs import CONVERSION, OUTPUTS, output_title
 from .quality import Quality
 
 _DAY = 86_400
@@ -118,8 +118,6 @@ def outputs_table(qualities: Mapping[str, Mapping[str, Quality]]) -> Table:
     columns = (
         TableColumn("Model"),
         TableColumn("Output"),
-        TableColumn("Measured on"),
-        TableColumn("Rows", Align.RIGHT),
         TableColumn("Positives", Align.RIGHT),
         TableColumn("AUC", Align.RIGHT),
         TableColumn("Log loss", Align.RIGHT),
@@ -143,11 +141,13 @@ def _output_row(model: str, output: str, quality: Quality) -> tuple[Cell, ...]:
     return (
         model,
         output_title(output),
-        OUTPUTS[output].rows if output in OUTPUTS else NOTHING,
-        quality.rows,
-        quality.positives,
+        f"{format_count(quality.positives)} of {format_count(quality.rows)} {_kind_of_rows(output)}",
         *(format_metric(metrics[name], decimals) if name in metrics else None for name, decimals in figures),
     )
+
+
+def _kind_of_rows(output: str) -> str:
+    return "clicked rows" if output == CONVERSION else "rows"
 
 
 def output_words(output: str) -> str:

@@ -89,8 +89,8 @@ def test_a_report_without_a_funnel_is_as_it_was() -> None:
 def test_outputs_with_few_positives_are_grey(funnel_run: RunInputs) -> None:
     table = outputs_table({"ESMM": {each.about: each.quality for each in funnel_run.views}})
     assert table.greyed == (False, False, True)
-    assert [row[:4] for row in table.rows][1:] == [
-        ("pCVR", "clicked rows", 300, 80), ("pCTCVR", "all rows", 3000, 40),
+    assert [row[:2] for row in table.rows][1:] == [
+        ("pCVR", "80 of 300 clicked rows"), ("pCTCVR", "40 of 3,000 rows"),
     ]  # fmt: skip
     assert str(FEW_LABELS) in table.note
     both = outputs_table({name: {CLICK: funnel_run.quality} for name in ("ESMM", "LightGBM")})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -361,3 +362,30 @@ def test_written_rows_are_read_back_the_same(tmp_path: Path, ending: str) -> Non
     else:
         with path.open(encoding="utf-8", newline="") as file:
             assert [row["segment"] for row in csv.DictReader(file)] == rows["segment"].to_pylist()
+
+
+def test_who_comes_from_a_training_is_shown_what_was_trained(
+    page: ResultsPage, session: RecordingSession, qtbot: Any
+) -> None:
+    look_at(page, "old", page.quality, qtbot)
+    page.shown()
+    assert page.list.chosen().id == "old"
+    page.hide()
+    add_run(session.project, "newest", LINE, auc=0.6, minutes=9, fingerprint="test-2")
+    session.runsChanged.emit()
+    assert page.list.chosen().id == "old"
+    page.show()
+    page.shown()
+    settle(page, qtbot)
+    assert page.list.chosen().id == "newest"
+
+
+def test_a_slow_tab_says_that_it_is_being_read(page: ResultsPage, qtbot: Any) -> None:
+    settle(page, qtbot)
+    assert not page._reading.isVisible()
+    release = threading.Event()
+    page.background.ask("ranking", lambda: release.wait(5), lambda _: None, page.session.fail)
+    assert page._reading.isVisible()
+    release.set()
+    settle(page, qtbot)
+    assert not page._reading.isVisible()

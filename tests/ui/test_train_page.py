@@ -259,6 +259,13 @@ def test_the_summary_says_that_conversions_can_be_predicted_too(page: TrainPage,
     assert "Models of clicks and conversions predict segment too." in page._summary.text()
 
 
+def test_a_model_without_a_loss_shows_no_empty_chart(page: TrainPage, session: RecordingSession, qtbot: Any) -> None:
+    started(page, session).progressed.emit(said(fit=fit(1, metrics={"ndcg@10": 0.05})))
+    qtbot.waitUntil(lambda: page.panel._charts is not None)
+    loss, metric = page.panel._charts
+    assert (loss.isVisible(), metric.isVisible()) == (False, True)
+
+
 def test_a_failure_is_shown_on_the_panel_and_in_the_message_bar(page: TrainPage, session: RecordingSession) -> None:
     finish(started(page, session), Failure("The label has one class.", do="Choose another."), RequestState.FAILED)
     assert page.panel._outcome.text() == "The label has one class."

@@ -46,6 +46,7 @@ class UsersTab(QWidget):
     def show_users(self, run: RunRecord, users: pa.Table) -> None:
         """Show the test users of a run and ask about the first."""
         self._run, self._user, self._answer = run, None, None
+        self._every.setEnabled(True)
         shown = users.drop_columns(["recommended"]) if "recommended" in users.column_names else users
         self.users.set_rows(shown)
         self._stack.setCurrentIndex(1 if users.num_rows else 0)
@@ -123,6 +124,7 @@ class UsersTab(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, SPACE, 0, 0)
         layout.addWidget(self._stack, 1)
+        self._detail.hide()  # the scroll area has shown it
 
     def _make_side(self) -> QWidget:
         search = SearchBox(self.tr("Find users"))
@@ -138,9 +140,10 @@ class UsersTab(QWidget):
         column.setSpacing(SPACE)
         column.addWidget(search)
         column.addWidget(self.table, 1)
-        every = Button(self.tr("Recommend to every user…"))
-        every.clicked.connect(lambda _: self.score())
-        column.addWidget(every)
+        self._every = Button(self.tr("Recommend to every user…"))
+        self._every.clicked.connect(lambda _: self.score())
+        self._every.setEnabled(False)
+        column.addWidget(self._every)
         return side
 
     def _make_detail(self) -> QWidget:

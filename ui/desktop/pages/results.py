@@ -22,7 +22,6 @@ from ..widgets.busy_line import BusyLine
 from ..widgets.buttons import Button, Weight
 from ..widgets.cards import EmptyState
 from ..widgets.labels import Muted
-from ..worker_client import Failure
 from .export_model import ExportModelButton
 from .next_item_quality import RankingContent, RankingTab, load_ranking
 from .next_item_users import UsersTab
@@ -54,6 +53,7 @@ class ResultsPage(Page):
         self._in_bin = False
         self._output = ""
         self._fresh: set[QWidget] = set()
+        self._seen: set[str] = set()
         self._beside: tuple[str, ...] = ()
         self.list = RunList()
         self.quality, self.why = QualityTab(session), WhyTab(session)
@@ -83,19 +83,21 @@ class ResultsPage(Page):
         return self.tr("How good each model is on rows it has not seen, and why it predicts what it predicts.")
 
     def shown(self) -> None:
-        """Bring the list up to date, and show the tab in front."""
-        self.refresh()
+        """Bring the list up to date, and show the tab in front: of a run just measured, if there is one."""
+        self.refresh(arriving=True)
         self._fill_tab()
 
-    def refresh(self) -> None:
-        """Show the runs of the project, or of its bin."""
+    def refresh(self, *, arriving: bool = False) -> None:
+        """Show the runs of the project, or of its bin; who arrives is shown the best of those measured meanwhile."""
         try:
             runs = self.session.runs(deleted=self._in_bin)
             binned = len(self.session.runs(deleted=True))
         except UserError as error:
             self.session.fail(error)
             return
-        chosen = self._run.id if self._run is not None else ""
+        chosen = "" if self._run is None or (arriving and self._has_news(runs)) else self._run.id
+        if arriving or self.isVisible():
+            self._seen = {run.id for run in runs if run.metrics}
         self.list.runs.set_runs(runs)
         self._stack.setCurrentIndex(1 if runs or binned or self._in_bin else 0)
         self._show_bin(binned)
@@ -104,6 +106,9 @@ class ResultsPage(Page):
         self._renew_ranking(runs)
         self._look_up_faithfulness()
         self.primary.setText(self.tr("Make a report →") if any(run.metrics for run in runs) else "")
+
+    def _has_news(self, runs: tuple[RunRecord, ...]) -> bool:
+        return not self._in_bin and any(run.metrics and run.id not in self._seen for run in runs)
 
     def chosen_runs(self) -> tuple[RunRecord, ...]:
         """Return the runs a report would be about: those ticked, or the one looked at."""
@@ -121,8 +126,9 @@ class ResultsPage(Page):
         self.tabs = QTabWidget()
         self.tabs.setDocumentMode(True)
         self.tabs.setAccessibleName(self.tr("About the run"))
-        self._reading = Muted(self.tr("Reading the run…"), wrap=False)
+        self._reading = Muted(self.tr("Reading…"), wrap=False)
         self._reading.hide()
+        self.background.readingChanged.connect(self._reading.setVisible)
         self.tabs.setCornerWidget(self._reading)
         for tab, words in (
             (self.ranking, self.tr("Ranking")),
@@ -212,7 +218,6 @@ class ResultsPage(Page):
         self.tabs.setEnabled(run is not None)
         if run is None or self.session.project is None:
             self._content = None
-            self._reading.hide()
             return
         if before is not None and before.id == run.id and before.status == run.status and self._content is not None:
             return
@@ -223,24 +228,18 @@ class ResultsPage(Page):
         self._fresh.clear()
         if self.session.project is None:
             return
-        self._reading.show()
         folder, output = self.session.project.run_folder(run.id), self._output
         self.background.ask(
-            "run", lambda: load_run(folder, output), lambda found: self._read(run, found), self._could_not_read
+            "run", lambda: load_run(folder, output), lambda found: self._read(run, found), self.session.fail
         )
 
     def _read(self, run: RunRecord, content: RunContent) -> None:
         if self._run is not None and self._run.id == run.id:
             self._content = content
-            self._reading.hide()
             self._fresh.clear()
             self.outputs.show_outputs(content.outputs, content.output)
             self._show_tabs(content)
             self._fill_tab()
-
-    def _could_not_read(self, error: UserError | Failure) -> None:
-        self._reading.hide()
-        self.session.fail(error)
 
     def _renew_ranking(self, runs: tuple[RunRecord, ...]) -> None:
         """Read the ranking again when another run that was asked the same has come or gone."""
@@ -407,6 +406,7 @@ class ResultsPage(Page):
     def _forget(self) -> None:
         self._run, self._content, self._in_bin = None, None, False
         self._fresh.clear()
+        self._seen.clear()
         self.refresh()
 
 

@@ -170,9 +170,10 @@ def _check_same_rows(first: str, one: _Scores, second: str, two: _Scores) -> Non
 class Background(QObject):
     """Runs functions on threads of its own and brings their results back to the GUI's thread.
 
-    A new question about a topic makes the former one's answer void.
+    A new question about a topic makes the former one's answer void. `readingChanged` says whether anything is read.
     """
 
+    readingChanged = Signal(bool)
     _ended = Signal(object)
 
     def __init__(self, parent: QObject) -> None:
@@ -181,6 +182,7 @@ class Background(QObject):
         self._pool.setMaxThreadCount(1)
         self._numbers = itertools.count()
         self._wanted: dict[str, int] = {}
+        self._open: set[int] = set()
         self._ended.connect(self._deliver, Qt.ConnectionType.QueuedConnection)
         self.destroyed.connect(self._pool.clear)
 
@@ -193,6 +195,8 @@ class Background(QObject):
     ) -> None:
         """Run `work` elsewhere, then call `then` with its result or `fail` with what went wrong, here."""
         number = self._wanted[topic] = next(self._numbers)
+        self._open.add(number)
+        self.readingChanged.emit(True)
 
         def task() -> None:
             result, error = _attempt(work)
@@ -210,6 +214,8 @@ class Background(QObject):
 
     def _deliver(self, outcome: tuple[Any, ...]) -> None:
         topic, number, result, error, then, fail = outcome
+        self._open.discard(number)
+        self.readingChanged.emit(bool(self._open))
         if self._wanted.get(topic) != number:
             return
         if error is None:

@@ -132,6 +132,7 @@ class RowTab(QWidget):
         layout.setContentsMargins(0, SPACE, 0, 0)
         layout.addWidget(self._sentence)
         layout.addWidget(self._stack, 1)
+        self._detail.hide()  # the scroll area has shown it
 
     def _make_detail(self) -> QWidget:
         self._headline = Title(level=2)

@@ -227,7 +227,7 @@ class TrainPage(Page):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.setSpacing(2 * SPACE)
         layout.addWidget(data)
-        layout.addWidget(self.next_item)
+        chooser.add_to_next_items(self.next_item)
         layout.addWidget(chooser, 1)
         return Scrolling(column, self.tr("Models"))
 
@@ -244,7 +244,7 @@ class TrainPage(Page):
         self._show_next_item()
 
     def _summary_of(self, draft: Draft) -> str:
-        if draft.label is None and has_sequences(draft):
+        if has_sequences(draft) and (draft.label is None or self._chosen_tasks() == {Task.NEXT_ITEM}):
             return self._sequences_of(draft)
         label = draft.label.name if draft.label is not None else self.tr("no label yet")
         test = percent(draft.split.test)
@@ -261,18 +261,26 @@ class TrainPage(Page):
                 split=split_words(draft.split.method), share=test
             ),
         ]
+        if has_sequences(draft) and Task.NEXT_ITEM in self._chosen_tasks():
+            words.insert(2, self._next_words(draft))
         return "\n".join(words)
 
+    def _chosen_tasks(self) -> set[Task]:
+        cards = () if self.chooser is None else self.chooser.cards.values()
+        return {card.spec.task for card in cards if card.is_chosen}
+
     def _sequences_of(self, draft: Draft) -> str:
-        user, item = (draft.fields.with_role(role)[0].name for role in (FieldRole.USER, FieldRole.ITEM))
-        words = self.tr("Predict which {item} a {user} chooses next.").format(item=item, user=user)
+        words = self._next_words(draft)
         rows = self.tr("{rows} rows of {table}.").format(rows=whole(draft.rows or 0), table=draft.query.base.name)
         return f"{words}\n{rows}"
 
+    def _next_words(self, draft: Draft) -> str:
+        user, item = (draft.fields.with_role(role)[0].name for role in (FieldRole.USER, FieldRole.ITEM))
+        return self.tr("Predict which {item} a {user} chooses next.").format(item=item, user=user)
+
     def _show_next_item(self) -> None:
         """Show how next items are tested while such a model is chosen."""
-        cards = () if self.chooser is None else self.chooser.cards.values()
-        self.next_item.setVisible(any(card.is_chosen and card.spec.task is Task.NEXT_ITEM for card in cards))
+        self.next_item.setVisible(Task.NEXT_ITEM in self._chosen_tasks())
 
     def _last_words(self, spec: ModelSpec) -> str:
         done = (run for run in self.session.runs() if run.model == spec.id and run.status is RunStatus.FINISHED)
@@ -307,6 +315,8 @@ class TrainPage(Page):
 
     def _choice_changed(self) -> None:
         self._show_next_item()
+        if self.session.draft is not None:
+            self._summary.setText(self._summary_of(self.session.draft))
         for name, card in self.chooser.cards.items() if self.chooser is not None else ():
             card.show_search(self._search_obstacle(name))
         if self.chooser is not None:

@@ -84,9 +84,8 @@ def loss_chart(track: Track, title: str, words: tuple[str, str, str, str]) -> Li
     """Return training and validation loss over epochs; `words`: x axis, y axis, and the names of both lines."""
     x_label, y_label, training, validation = words
     measured = [(fit.epoch, fit.metrics["loss"]) for fit in track.epochs.values() if "loss" in fit.metrics]
-    return LineChart(
-        title, x_label, y_label, (_series(training, track.loss), _series(validation, measured, points=True))
-    )
+    lines = [_series(training, track.loss)] + ([_series(validation, measured, points=True)] if measured else [])
+    return LineChart(title, x_label, y_label, tuple(lines))
 
 
 def metric_chart(track: Track, title: str, x_label: str) -> LineChart:

@@ -186,6 +186,13 @@ class ModelChooser(QWidget):
         for form in self.forms.values():
             form.changed.connect(self.changed)
 
+    def add_to_next_items(self, widget: QWidget) -> None:
+        """Put what holds for all models of the next item above them; at the end where there are none."""
+        layout = self.layout()
+        assert isinstance(layout, QVBoxLayout)
+        last = layout.count() - 1  # what stretches stands at the end
+        layout.insertWidget(last if self._next_items is None else layout.indexOf(self._next_items) + 1, widget)
+
     def look_at(self, model_id: str) -> None:
         """Look at one model: its parameters unfold."""
         for name, card in self.cards.items():

@@ -266,7 +266,7 @@ class TrainingPanel(QWidget):
         if self._charts is None:
             self._charts = (self._add_chart(loss), self._add_chart(metric))
         for view, picture in zip(self._charts, (loss, metric), strict=True):
-            view.setVisible(bool(picture.series))
+            view.setVisible(any(line.x for line in picture.series))
             view.set_picture(picture)
 
     def _loss_words(self, track: Track) -> str:
