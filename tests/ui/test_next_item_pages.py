@@ -32,6 +32,7 @@ from tests.core.next_item_world import HOST, model, shop
 from ui.desktop.draft import can_train, findings, from_recipe
 from ui.desktop.forms import FolderEdit, KnownBox, ParameterForm
 from ui.desktop.pages.results import ResultsPage
+from ui.desktop.pages.results_rows import RowsModel
 from ui.desktop.pages.results_runs import headline, metric_words
 from ui.desktop.pages.train import TrainPage
 
@@ -306,3 +307,9 @@ def test_a_draft_keeps_what_a_recipe_says_of_next_items(tmp_path: Path) -> None:
     draft = from_recipe(recipe)
     assert draft.recipe(recipe.models).next_item == NextItemSpec(core=4)
     assert any(field.kind is FieldKind.TIMESTAMP for field in draft.fields)
+
+
+def test_a_rank_is_written_as_people_count(qapp: Any) -> None:
+    model = RowsModel()
+    model.set_rows(pa.table({"rank": [17.0, 2.5, 1204.0]}))
+    assert [model.index(row, 0).data() for row in range(3)] == ["17", "2.50", "1,204"]

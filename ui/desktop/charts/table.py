@@ -159,13 +159,12 @@ class TableView(DataTable):
         return self._source.table
 
     def set_table(self, table: Table) -> None:
-        """Show another table and keep the widths when the columns are the same."""
+        """Show another table; columns that are the same keep their widths, or grow to what now stands there."""
         same = table.columns == self.table.columns
         self._source.set_table(table)
         self.updateGeometry()
         self.setAccessibleName(table.title or self.tr("Table"))
-        if not same:
-            self._fit_columns()
+        self._fit_columns(at_least_as_now=same)
 
     def choose_row(self, row: int) -> None:
         """Select the row with that number in the table and show it."""
@@ -198,10 +197,11 @@ class TableView(DataTable):
         if current.isValid():
             self.rowChosen.emit(self._sorted.mapToSource(current).row())
 
-    def _fit_columns(self) -> None:
+    def _fit_columns(self, *, at_least_as_now: bool = False) -> None:
         metrics = self.fontMetrics()
         for number, column in enumerate(self.table.columns):
             cells = [numbers.cell(row[number], column) for row in self.table.rows[:_MEASURED_ROWS]]
             widest = max((metrics.horizontalAdvance(text) for text in cells), default=0)
             head = self.horizontalHeader().sectionSizeHint(number)
-            self.setColumnWidth(number, min(max(widest + 2 * SPACE + 6, head), _WIDEST))
+            wanted = min(max(widest + 2 * SPACE + 6, head), _WIDEST)
+            self.setColumnWidth(number, max(wanted, self.columnWidth(number)) if at_least_as_now else wanted)

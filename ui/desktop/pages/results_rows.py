@@ -174,6 +174,8 @@ def _text_of(name: str, value: Any) -> str:
         return numbers.percent(value, 2)
     if name in ("label", *_LABELS):
         return "1" if value else "0"
+    if name == "rank" and float(value).is_integer():  # ties may share a place between two
+        return numbers.whole(round(value))
     if isinstance(value, float):
         return numbers.number(value)
     return str(value)
