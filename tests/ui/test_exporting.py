@@ -31,7 +31,7 @@ SAVED = StoredConnection("1", "shop", SERVER, datetime(2026, 1, 1, tzinfo=UTC))
 def session(qapp: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     session = RecordingSession(tmp_path)
     session.project = Project(tmp_path)
-    monkeypatch.setattr(session, "connections", lambda: (SAVED,))
+    monkeypatch.setattr(session.connections, "saved", lambda: (SAVED,))
     yield session
     session.close()
 
