@@ -48,11 +48,13 @@ class _Attend(torch.autograd.Function):
         keep = any(context.needs_input_grad)
 
         def attend_block(block: slice) -> tuple[Tensor, Tensor] | tuple[()]:
-            projected = _projected(entered[block], projection, heads)
-            query, key, value = mixed = _heads_first(projected[:, :, :3])  # (B*H, F, D) each
-            attention = torch.softmax(torch.bmm(key, query.transpose(1, 2)), 1)  # (B*H, G, F)
-            taken = torch.bmm(attention.transpose(1, 2), value).view(-1, heads, fields, left.shape[3])
-            torch.add(taken.transpose(1, 2), projected[:, :, 3], out=left[block]).relu_()
+            part = entered[block]
+            projected = (part.flatten(0, 1) @ projection).view(len(part), fields, 4, heads, -1)
+            query, key, value = mixed = _heads_first(projected[:, :, :3])  # (H*B, F, D) each
+            taken = _heads_first(projected[:, :, 3:])[0]
+            attention = torch.softmax(torch.bmm(key, query.transpose(1, 2)), 1)  # (H*B, G, F)
+            taken.baddbmm_(attention.transpose(1, 2), value)
+            torch.clamp_min(_fields_first(taken.unsqueeze(0), heads)[:, :, 0], 0, out=left[block])
             return (mixed, attention) if keep else ()
 
         kept = spread(attend_block, row_slices(rows, BLOCK))
@@ -82,28 +84,23 @@ def _to_projected(passed: Tensor, mixed: Tensor, attention: Tensor, heads: int) 
     """Return the gradient at the projections (B*F, 4*H*D) for that at A V + R (B, F, H*D)."""
     rows, fields, _ = passed.shape
     query, key, value = mixed
-    parts = passed.new_empty(rows, fields, 4, heads, query.shape[2])
-    parts[:, :, 3] = passed.view(rows, fields, heads, -1)
-    to_taken = parts[:, :, 3].transpose(1, 2).reshape(query.shape)  # (B*H, F, D)
-    to_attention = torch.bmm(value, to_taken.transpose(1, 2))  # (B*H, G, F)
+    parts = passed.new_empty(4, *query.shape)
+    to_query, to_key, to_value, to_taken = parts
+    _fields_first(parts[3:], heads)[:, :, 0] = passed.view(rows, fields, heads, -1)
+    to_attention = torch.bmm(value, to_taken.transpose(1, 2))  # (H*B, G, F)
     to_scores = torch._softmax_backward_data(to_attention, attention, 1, attention.dtype)
-    to_mixed = (
-        torch.bmm(to_scores.transpose(1, 2), key),
-        torch.bmm(to_scores, query),
-        torch.bmm(attention, to_taken),
-    )
-    for place, part in enumerate(to_mixed):
-        parts[:, :, place] = part.view(rows, heads, fields, -1).transpose(1, 2)
-    return parts.view(rows * fields, -1)
-
-
-def _projected(entered: Tensor, projection: Tensor, heads: int) -> Tensor:
-    """Return Q, K, V and R as (B, F, 4, H, D)."""
-    rows, fields, width = entered.shape
-    return (entered.reshape(rows * fields, width) @ projection).view(rows, fields, 4, heads, -1)
+    torch.bmm(to_scores.transpose(1, 2), key, out=to_query)
+    torch.bmm(to_scores, query, out=to_key)
+    torch.bmm(attention, to_taken, out=to_value)
+    return _fields_first(parts, heads).reshape(rows * fields, -1)
 
 
 def _heads_first(projected: Tensor) -> Tensor:
-    """Return (parts, B*H, F, D) for (B, F, parts, H, D), copied together: tiny products want neighbouring numbers."""
+    """Return (P, H*B, F, D) for (B, F, P, H, D), copied together: tiny products want neighbouring numbers."""
     rows, fields, parts, heads, width = projected.shape
-    return projected.permute(2, 0, 3, 1, 4).reshape(parts, rows * heads, fields, width)
+    return projected.permute(2, 3, 0, 1, 4).reshape(parts, heads * rows, fields, width)
+
+
+def _fields_first(parts: Tensor, heads: int) -> Tensor:
+    """Return (B, F, P, H, D) for (P, H*B, F, D), without a copy."""
+    return parts.unflatten(1, (heads, -1)).permute(2, 3, 0, 1, 4)
