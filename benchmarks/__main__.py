@@ -25,7 +25,9 @@ def main() -> int:
     parser.add_argument("--postgresql", help="URL of a database to write a copy into and read it from (data)")
     parser.add_argument("--folder", type=Path, help="where databases are kept for the next time (data)")
     parser.add_argument("--peers", type=Path, help="the interpreter in which peers are installed (models, quality)")
-    parser.add_argument("--seeds", type=int, default=0, help="trainings that differ in their seed (quality, funnel)")
+    parser.add_argument(
+        "--seeds", type=int, default=0, help="trainings that differ in their seed (quality, funnel, models)"
+    )
     parser.add_argument("--keep", type=Path, help="where trainings that have ended are kept, to go on from (quality)")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     arguments = parser.parse_args()

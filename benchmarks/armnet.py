@@ -24,7 +24,7 @@ from .armnet_reference import ReferenceArmNet, reference_epoch, reference_logits
 from .armnet_shape import ALPHA, BATCH, FIELDS, LAYERS, NEURONS, RATE, SPREAD, VALUES, WIDTH, BatchClock, planted_rows
 
 
-def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str, Any]:
+def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0, seeds: int = 3) -> dict[str, Any]:
     """Train both for `repeats` epochs on `rows` rows, taking turns, and return figures; the ratios are what counts.
 
     Both see the same rows, shapes, optimiser and initial spreads; the AUC is that of new rows after the last epoch.
@@ -66,7 +66,7 @@ def measure(rows: int = 32_768, repeats: int = 3, threads: int = 0) -> dict[str,
         "training_rows_per_processor_second": _sides(ours.rows_per_processor_second, theirs.rows_per_processor_second),
         "scoring_rows_per_second": _sides(statistics.median(scoring), statistics.median(reference_scoring)),
         "auc": {"ours": our_auc, "reference": their_auc},
-        "to_the_same_auc": armnet_time.measure(rows),
+        "to_the_same_auc": armnet_time.measure(rows, seeds),
     }
 
 
